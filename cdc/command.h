@@ -38,6 +38,7 @@ struct command_line {
     bool after_copy;         /* --after-copy */
     uint64_t rate_bytes;     /* --rate, a second, else 0 */
     bool json;               /* --json */
+    bool prints_sql;         /* --print */
     const char *sql_side;    /* --sql: "source", "target" or "target:SINK", else NULL */
     bool until_caught_up;    /* --until caught-up */
     lsn_t until_lsn;         /* --until LSN, else 0 */
@@ -117,6 +118,9 @@ extern const struct command command_skip;
 extern const struct command command_dead_list;
 extern const struct command command_dead_retry;
 extern const struct command command_dead_skip;
+extern const struct command command_ddl_install;
+extern const struct command command_ddl_remove;
+extern const struct command command_ddl_status;
 extern const struct command command_table_list;
 extern const struct command command_table_add;
 extern const struct command command_table_remove;
@@ -158,6 +162,7 @@ bool command_needs_config(const struct command *command);
 extern const struct command_option OPTION_CONFIG;
 extern const struct command_option OPTION_JSON_OUTPUT;
 extern const struct command_option OPTION_SQL;
+extern const struct command_option OPTION_PRINT;
 extern const struct command_option OPTION_UNTIL;
 extern const struct command_option OPTION_UNTIL_PHASE;
 extern const struct command_option OPTION_TIMEOUT;

@@ -39,6 +39,10 @@ const struct catalog_table *catalog_table_copy(const struct catalog_table *table
         copied = copy_text(arena, &columns[i].name) && copy_text(arena, &columns[i].type_sql) &&
                  copy_text(arena, &columns[i].collation_sql) && copy_text(arena, &columns[i].missing);
     }
+    if (copied && table->then != NULL) {
+        copy->then = catalog_table_copy(table->then, arena);
+        copied = copy->then != NULL;
+    }
     return copied ? copy : NULL;
 }
 
@@ -83,5 +87,5 @@ bool catalog_table_equal(const struct catalog_table *a, const struct catalog_tab
     for (uint32_t i = 0; i < a->column_count; i++)
         if (!column_same(&a->columns[i], &b->columns[i]))
             return false;
-    return true;
+    return catalog_table_equal(a->then, b->then);
 }

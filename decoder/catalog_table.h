@@ -48,6 +48,11 @@ struct catalog_table {
     struct slice storage;
     uint32_t column_count;
     struct catalog_column *columns; /* by number, from 1; dropped ones too */
+    /*
+     * Its columns when the definition was sent, as the source's triggers have told them; NULL: they have not.
+     * It has oid and columns, and of these no collation, and not how old they are.
+     */
+    const struct catalog_table *then;
 };
 
 struct catalog_tables {

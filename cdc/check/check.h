@@ -106,6 +106,7 @@ check_fn check_password_files;
 check_fn check_source_connection;
 check_fn check_source_settings;
 check_fn check_standby;
+check_fn check_triggers;
 check_fn check_replication_connection;
 check_fn check_state;
 check_fn check_start;

@@ -28,6 +28,12 @@ static bool take_json(struct command_line *line, const char *value) {
     return true;
 }
 
+static bool take_print(struct command_line *line, const char *value) {
+    (void) value;
+    line->prints_sql = true;
+    return true;
+}
+
 static bool take_sql(struct command_line *line, const char *value) {
     line->sql_side = value;
     return strcmp(value, "source") == 0 || strcmp(value, "target") == 0 ||
@@ -233,6 +239,7 @@ const struct command_option OPTION_CONFIG = {"-c", "FILE", "the path of a config
 const struct command_option OPTION_JSON_OUTPUT = {"--json", NULL, NULL, take_json};
 const struct command_option OPTION_SQL = {"--sql", "source|target[:SINK]", "source, target or target:SINK",
                                           take_sql};
+const struct command_option OPTION_PRINT = {"--print", NULL, NULL, take_print};
 const struct command_option OPTION_UNTIL = {
     "--until", "caught-up|LSN|TIME", "caught-up, an LSN like 16/B374D848 or a time like 2026-02-28T12:00:00Z",
     take_until};

@@ -13,7 +13,7 @@
 #include "cdc/base/slice.h"
 #include "decoder/change.h"
 
-#define OWN_TABLES "position,conflicts,copy,chunk,chunk_seen,migration,columns,dead,dead_log,rejected"
+#define OWN_TABLES "position,conflicts,copy,chunk,chunk_seen,migration,columns,dead,dead_log,rejected,ddl_key"
 
 /* A condition. N and C: the aliases of pg_namespace and pg_class. */
 #define IS_OWN_TABLE(N, C) "(" N ".nspname = 'pgcdc' and " C ".relname = any ('{" OWN_TABLES "}'))"

@@ -44,9 +44,14 @@ static bool is_about_ignored(const struct toc_entry *entry) {
            (begins(entry->name, "DATABASE ") || begins(entry->name, "EXTENSION "));
 }
 
+/* Those of `pgcdc ddl install`: the schema with their function does not move. */
+static bool is_own_trigger(const struct toc_entry *entry) {
+    return strcmp(entry->kind, "EVENT TRIGGER") == 0 && begins(entry->name, "pgcdc_ddl_");
+}
+
 static bool is_ignored(const struct toc_entry *entry, const struct config *config) {
-    return entry->section == TOC_DATA || is_kind(entry->kind, IGNORED_KINDS) || is_about_ignored(entry) ||
-           (is_rights(entry) && !config->schema.grants);
+    return entry->section == TOC_DATA || is_own_trigger(entry) || is_kind(entry->kind, IGNORED_KINDS) ||
+           is_about_ignored(entry) || (is_rights(entry) && !config->schema.grants);
 }
 
 static enum object_pass pass_of(const struct toc_entry *entry) {

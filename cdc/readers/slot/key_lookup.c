@@ -17,12 +17,13 @@ enum {
 };
 
 void key_lookup_init(struct key_lookup *lookup, const struct source_config *source, const char *slot,
-                     const atomic_bool *stop, int server_version, bool has_followers) {
+                     const atomic_bool *stop, int server_version, const struct told_columns *told) {
     *lookup = (struct key_lookup){.source = source,
                                   .slot = slot,
                                   .stop = stop,
                                   .is_needed = table_keys_are_needed(server_version),
-                                  .has_followers = has_followers};
+                                  .has_followers = told != NULL,
+                                  .told = told};
     arena_init(&lookup->all_arena, BLOCK_BYTES, BYTES_MAX);
     arena_init(&lookup->one_arena, BLOCK_BYTES, BYTES_MAX);
 }
@@ -37,7 +38,8 @@ static bool ask_catalog(struct key_lookup *lookup, oid_t table, struct session *
     if (!source_open(session, lookup->source, lookup->stop, err) ||
         (lookup->is_needed && !table_keys_read(session, lookup->slot, table, arena, keys, ret_lsn, err)) ||
         (lookup->has_followers &&
-         !catalog_columns_read(session, lookup->slot, table, arena, columns, &lsn, err)))
+         !catalog_columns_read(session, lookup->slot, table, arena, columns, &lsn, err)) ||
+        (lookup->has_followers && lookup->told->is_on && !ddl_triggers_read(session, &lookup->triggers, err)))
         return false;
     *ret_lsn = lookup->is_needed ? *ret_lsn : lsn;
     return true;
@@ -65,6 +67,19 @@ static bool read_catalog(struct key_lookup *lookup, oid_t table, struct error *e
     return true;
 }
 
+/* With what the triggers have told: if one was switched since, changes may have been missed. */
+static struct catalog_tables with_told(struct key_lookup *lookup, const struct catalog_tables *tables,
+                                       oid_t oid) {
+    const struct catalog_table *now = catalog_tables_find(tables, oid);
+    const struct catalog_table *then =
+        lookup->has_followers ? told_columns_find(lookup->told, oid, lookup->triggers.stamp) : NULL;
+    if (now == NULL || then == NULL)
+        return *tables;
+    lookup->described = *now;
+    lookup->described.then = then;
+    return (struct catalog_tables){.tables = &lookup->described, .count = 1};
+}
+
 bool key_lookup_tell(struct key_lookup *lookup, struct decoder *decoder, lsn_t commit_lsn,
                      struct slice payload, struct error *err) {
     struct cursor cursor = cursor_over(payload);
@@ -80,7 +95,8 @@ bool key_lookup_tell(struct key_lookup *lookup, struct decoder *decoder, lsn_t c
     const bool takes_all = is_known || asks_all;
     if (lookup->is_needed)
         decoder_set_table_keys(decoder, takes_all ? lookup->all : lookup->one);
-    decoder_set_catalog(decoder, takes_all ? lookup->all_columns : lookup->one_columns);
+    decoder_set_catalog(decoder,
+                        with_told(lookup, takes_all ? &lookup->all_columns : &lookup->one_columns, table));
     return true;
 }
 

@@ -14,14 +14,19 @@
 #include "cdc/base/error.h"
 #include "cdc/base/slice.h"
 #include "cdc/config/config.h"
+#include "cdc/readers/slot/told_columns.h"
+#include "cdc/source/ddl_triggers.h"
 #include "decoder/decoder.h"
 
 struct key_lookup {
     const struct source_config *source;
     const char *slot;
-    const atomic_bool *stop; /* for queries on another connection */
-    bool is_needed;          /* of keys; false: the server sends every column of a key */
-    bool has_followers;      /* a sink follows changes of the columns */
+    const atomic_bool *stop;         /* for queries on another connection */
+    bool is_needed;                  /* of keys; false: the server sends every column of a key */
+    bool has_followers;              /* a sink follows changes of the columns */
+    const struct told_columns *told; /* by the source's triggers */
+    struct ddl_triggers triggers;    /* when the catalog was read last */
+    struct catalog_table described;  /* the table that is told next, with what its triggers say */
     struct arena all_arena, one_arena;
     struct table_keys all, one; /* of all tables, and of the last table that was asked for alone */
     struct catalog_tables all_columns, one_columns;
@@ -29,8 +34,9 @@ struct key_lookup {
     int64_t asked_ms; /* when the catalog was read last */
 };
 
+/* told: of the same stream; NULL: no sink follows changes of the columns. */
 void key_lookup_init(struct key_lookup *lookup, const struct source_config *source, const char *slot,
-                     const atomic_bool *stop, int server_version, bool has_followers);
+                     const atomic_bool *stop, int server_version, const struct told_columns *told);
 
 /*
  * payload: a Relation message of the transaction that commits at commit_lsn, before it is decoded. Waits for

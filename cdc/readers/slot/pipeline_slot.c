@@ -12,6 +12,7 @@
 #include "cdc/base/start_over.h"
 #include "cdc/pq/settings.h"
 #include "cdc/source/catalog.h"
+#include "cdc/source/ddl_triggers.h"
 #include "cdc/source/publication.h"
 #include "cdc/source/pushdown.h"
 
@@ -185,8 +186,22 @@ static bool wants_streams(const struct pipeline_slot *slot) {
     return source_of(slot)->streams && !slot->streams_fail;
 }
 
+static void say_triggers(const struct ddl_triggers *triggers) {
+    if (triggers->state == DDL_TRIGGERS_OFF || triggers->state == DDL_TRIGGERS_DENIED)
+        log_line(
+            LOG_LEVEL_WARNING,
+            "the event triggers of `pgcdc ddl install` are at the source, but cannot be used: `pgcdc ddl "
+            "status` says why");
+    if (triggers->state == DDL_TRIGGERS_ON)
+        log_line(LOG_LEVEL_DEBUG, "source: its event triggers tell the columns of changed tables");
+}
+
 static bool pipeline_slot_start(struct reader *reader, const struct reader_plan *plan, struct error *err) {
     struct pipeline_slot *slot = slot_of(reader);
+    struct ddl_triggers triggers;
+    if (!ddl_triggers_read(&slot->source, &triggers, err))
+        return false;
+    say_triggers(&triggers);
     const struct slot_reader_options options = {.session = &slot->replication,
                                                 .slot = reader->name,
                                                 .sent = slot->sent,
@@ -194,6 +209,7 @@ static bool pipeline_slot_start(struct reader *reader, const struct reader_plan 
                                                 .timeline = slot->identity.timeline,
                                                 .start_lsn = plan->from_lsn,
                                                 .flush_lsn = slot->identity.flush_lsn,
+                                                .has_triggers = triggers.state == DDL_TRIGGERS_ON,
                                                 .sender_timeout_ms = slot->sender_timeout_ms,
                                                 .until_lsn = plan->until_lsn,
                                                 .spool_directory =

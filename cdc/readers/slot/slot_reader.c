@@ -147,12 +147,34 @@ static void slot_reader_append(struct slot_reader *slot, struct batch *batch, co
     batch_append(batch, change);
 }
 
+/*
+ * Messages of pg_logical_emit_message: those of the source's triggers are for us. If others are not wanted,
+ * no change gets another index because of them.
+ */
+static bool take_logical(struct slot_reader *slot, const struct replication_message *message, bool *ret_taken,
+                         struct error *err) {
+    bool is_own = false;
+    *ret_taken = message->payload.size > 0 && message->payload.data[0] == 'M';
+    if (!*ret_taken)
+        return true;
+    if (!told_columns_take(&slot->told, decoder_in_transaction(slot->decoder), message->payload, &is_own,
+                           err))
+        return error_wrap(err, "the message at %s", lsn_format(message->lsn).text);
+    *ret_taken = is_own || !slot->options.messages;
+    return true;
+}
+
 /* libpq's buffer is released at once; the batch keeps a copy. */
 static bool take_data(struct slot_reader *slot, struct batch *batch,
                       const struct replication_message *message, struct error *err) {
     struct change *change = NULL;
     struct slice payload = {.size = message->payload.size};
+    bool is_taken = false;
     if (slot->is_leaving && payload.size > 0 && message->payload.data[0] != 'C')
+        return true;
+    if (!take_logical(slot, message, &is_taken, err))
+        return false;
+    if (is_taken)
         return true;
     char *bytes = arena_alloc(&batch->arena, payload.size);
     if (bytes == NULL)
@@ -229,7 +251,7 @@ static struct replication_options replication_from(const struct slot_reader *slo
                                         .origin_is_none = source->origin_is_none,
                                         .start_lsn = start_lsn,
                                         .binary = slot->reader.is_binary,
-                                        .messages = slot->options.messages,
+                                        .messages = slot->options.messages || slot->told.is_on,
                                         .streams = slot->options.spool_directory != NULL};
 }
 
@@ -471,8 +493,10 @@ static bool slot_reader_init(struct slot_reader *slot, const struct slot_reader_
     if (!streamed_init(&slot->streamed, options->spool_directory, err))
         return false;
     wal_end_init(&slot->wal, options->start_lsn, options->flush_lsn);
+    const bool follows = has_followers(reader.config);
+    told_columns_init(&slot->told, options->has_triggers && follows);
     key_lookup_init(&slot->keys, source, options->slot, reader.stop, options->session->server_version,
-                    has_followers(reader.config));
+                    follows ? &slot->told : NULL);
     return true;
 }
 
@@ -510,4 +534,5 @@ void slot_reader_close(struct reader *reader) {
     decoder_free(slot->decoder);
     slot->decoder = NULL;
     key_lookup_release(&slot->keys);
+    told_columns_release(&slot->told);
 }

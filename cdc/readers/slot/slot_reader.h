@@ -18,6 +18,7 @@
 #include "cdc/readers/slot/socket_fill.h"
 #include "cdc/readers/slot/streamed.h"
 #include "cdc/readers/slot/stuck_reports.h"
+#include "cdc/readers/slot/told_columns.h"
 #include "cdc/source/standby.h"
 #include "cdc/source/wal_end.h"
 #include "decoder/decoder.h"
@@ -32,6 +33,7 @@ struct slot_reader_options {
     lsn_t start_lsn;         /* 0: the slot's position */
     lsn_t flush_lsn;         /* recent end of the source's WAL */
     bool messages;           /* include messages of pg_logical_emit_message */
+    bool has_triggers;       /* those of the source tell columns, for sinks that follow them */
     int sender_timeout_ms;   /* the server's wal_sender_timeout, 0: none */
     lsn_t until_lsn;         /* see struct reader_plan; 0: no end */
     /* where large transactions wait until they commit; NULL: the server keeps them until then */
@@ -45,6 +47,7 @@ struct slot_reader {
     struct decoder *decoder;
     struct announced announced;
     struct key_lookup keys;
+    struct told_columns told;
     struct row_fetch fetch;
     struct streamed streamed;
     struct keepalive keepalive;

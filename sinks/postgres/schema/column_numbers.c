@@ -135,8 +135,61 @@ static bool take_known(struct possible *possible, const struct known_table *know
     return true;
 }
 
-bool column_numbers_find(const struct relation *relation, const struct known_table *known,
-                         uint32_t *ret_numbers) {
+/* ---- what the source's triggers have told ---- */
+
+/*
+ * Have they told the columns of this definition, which the table had between the known state and now? Else
+ * the message is not about it, or something else altered the table since.
+ */
+static bool told_fits(const struct relation *relation, const struct known_table *known) {
+    const struct catalog_table *now = relation->catalog, *then = now->then;
+    uint32_t count = 0;
+    if (then == NULL || then->column_count > now->column_count ||
+        (known != NULL && known->columns_max > then->column_count))
+        return false;
+    for (uint32_t i = 0; i < then->column_count; i++) {
+        const struct catalog_column *column = &then->columns[i];
+        if (column->is_dropped && !now->columns[i].is_dropped)
+            return false;
+        if (column->is_dropped)
+            continue;
+        if (count == relation->column_count)
+            return false;
+        const struct column *sent = &relation->columns[count++];
+        if (!slice_equal(sent->name, column->name) || sent->type_oid != column->type_oid ||
+            sent->type_modifier != column->type_modifier)
+            return false;
+    }
+    return count == relation->column_count;
+}
+
+/* No column that was gone in the known state is there. */
+static bool told_continues(const struct known_table *known, const uint32_t *numbers, uint32_t count) {
+    for (uint32_t i = 0; known != NULL && i < count && numbers[i] <= known->columns_max; i++) {
+        bool was_there = false;
+        for (uint32_t k = 0; k < known->column_count; k++)
+            was_there = was_there || (!known->columns[k].is_kept && known->columns[k].number == numbers[i]);
+        if (!was_there)
+            return false;
+    }
+    return true;
+}
+
+static bool find_told(const struct relation *relation, const struct known_table *known,
+                      uint32_t *ret_numbers) {
+    uint32_t count = 0;
+    if (!told_fits(relation, known))
+        return false;
+    for (uint32_t i = 0; i < relation->catalog->then->column_count; i++)
+        if (!relation->catalog->then->columns[i].is_dropped)
+            ret_numbers[count++] = i + 1;
+    return told_continues(known, ret_numbers, count);
+}
+
+/* ---- both ---- */
+
+static bool find_in_catalog(const struct relation *relation, const struct known_table *known,
+                            uint32_t *ret_numbers) {
     struct possible possible = {.relation = relation, .catalog = relation->catalog, .numbers = ret_numbers};
     if (possible.catalog->column_count > RELATION_COLUMNS_MAX ||
         (known != NULL && !take_known(&possible, known)))
@@ -145,4 +198,18 @@ bool column_numbers_find(const struct relation *relation, const struct known_tab
         if (!try_max(&possible, max))
             return false;
     return possible.found && new_ones_agree(&possible);
+}
+
+/* Where the catalog leaves one possibility, and it is another one, something is wrong with either. */
+bool column_numbers_find(const struct relation *relation, const struct known_table *known,
+                         uint32_t *ret_numbers) {
+    uint32_t told[RELATION_COLUMNS_MAX];
+    const bool found = find_in_catalog(relation, known, ret_numbers);
+    if (!find_told(relation, known, told))
+        return found;
+    const size_t size = relation->column_count * sizeof *told;
+    if (found)
+        return memcmp(told, ret_numbers, size) == 0;
+    memcpy(ret_numbers, told, size);
+    return true;
 }

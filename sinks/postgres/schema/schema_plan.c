@@ -406,16 +406,39 @@ static void plan_types(struct schema_plan *plan) {
 
 /* ---- new columns ---- */
 
+/* As the source's triggers have told it when the definition was sent; NULL: they have not. */
+static const struct catalog_column *told_column(const struct schema_plan *plan, uint32_t i) {
+    const struct catalog_table *then = plan->relation->catalog->then;
+    const struct column *sent = &plan->relation->columns[i];
+    if (then == NULL || plan->numbers[i] > then->column_count)
+        return NULL;
+    const struct catalog_column *told = &then->columns[plan->numbers[i] - 1];
+    return !told->is_dropped && slice_equal(told->name, sent->name) && told->type_oid == sent->type_oid &&
+                   told->type_modifier == sent->type_modifier
+               ? told
+               : NULL;
+}
+
+static void append_constant(struct schema_plan *plan, struct slice constant) {
+    buffer_append_text(&plan->sql, " default ");
+    literal_append(&plan->sql, constant);
+}
+
 /*
  * What rows have that are older than the column: a constant that the server notes; or NULL, if the files are
  * those from before; or else what only the source can tell.
  */
-static void append_value(struct schema_plan *plan, const struct catalog_column *now) {
+static void append_value(struct schema_plan *plan, uint32_t i) {
+    const struct catalog_column *now = &plan->relation->catalog->columns[plan->numbers[i] - 1];
+    const struct catalog_column *told = told_column(plan, i);
+    if (told != NULL && told->missing.data != NULL) {
+        append_constant(plan, told->missing);
+        return;
+    }
     if (now->is_dropped)
         return;
     if (now->missing.data != NULL) {
-        buffer_append_text(&plan->sql, " default ");
-        literal_append(&plan->sql, now->missing);
+        append_constant(plan, now->missing);
     } else if (!catalog_storage_has_same_files(plan->known->storage, plan->relation->catalog->storage)) {
         plan->needs_copy = !keeps_rows(plan);
         if (plan->may_copy)
@@ -440,7 +463,7 @@ static void add_column(struct schema_plan *plan, uint32_t i, const char *type) {
     buffer_printf(&plan->sql, " %s", type);
     if (!now->is_dropped && now->collation_sql.size > 0)
         buffer_printf(&plan->sql, " collate %s", now->collation_sql.data);
-    append_value(plan, now);
+    append_value(plan, i);
     begin_news(plan, "added", sent->name);
     buffer_printf(&plan->news, " %s\n", type);
 }
@@ -451,6 +474,9 @@ static const char *type_of_new(const struct schema_plan *plan, uint32_t i) {
     const struct catalog_column *now = &plan->relation->catalog->columns[plan->numbers[i] - 1];
     const struct type_and_modifier of_sent = {sent->type_oid, sent->type_modifier};
     const struct type_and_modifier of_now = {now->type_oid, now->type_modifier};
+    const struct catalog_column *told = told_column(plan, i);
+    if (told != NULL)
+        return told->type_sql.data;
     if (!now->is_dropped && type_widens(of_sent, of_now))
         return now->type_sql.data;
     return plain_type(sent);
