@@ -225,10 +225,13 @@ def test_a_table_is_copied_again_when_nothing_is_kept(modes):
     assert result.returncode == 2 and "is kept in mode append and has rows, and a copy would remove what is kept" in result.stderr, result.stderr
     modes.assert_exact("id", "name, n, big")
     modes.assert_verified()
+    modes.engine.stop()
+    modes.source.execute("update goods set n = n + 1")
     for mode, database in modes.of.items():
         database.execute(f"delete from kept.goods_{mode}")
     result = modes.engine.command("table copy", "public.goods")
     assert result.returncode == 0, result.stderr
+    modes.start()
     modes.pipeline.wait_while_running(lambda: all(database.value(f"select count(*) from kept.goods_{mode}") == 2 for mode, database in modes.of.items()), "the copy")
     modes.source.execute("update goods set n = n + 1; insert into goods values (2, 'two', 2, null)")
     modes.assert_exact("id", "name, n, big")

@@ -241,8 +241,9 @@ static bool check_kept(struct session *target, const struct table *tables, size_
         error_set(err, ERROR_CONFIG,
                   "target: table %s.%s is kept in mode %s and has rows, and a copy would remove what is kept",
                   tables[i].schema, tables[i].name, row_mode_word(tables[i].mode));
-        return error_remedy(err, "leave it as it is; or, if nothing of it is needed any more, delete these "
-                                 "rows on the target and run the command again");
+        return error_remedy(err, "leave it as it is; or, if nothing of it is needed any more, stop the "
+                                 "pipeline, delete these rows on the target, run the command again, and "
+                                 "start the pipeline");
     }
     return true;
 }
