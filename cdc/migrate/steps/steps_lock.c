@@ -8,8 +8,11 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
+#include "cdc/base/clock.h"
 #include "cdc/migrate/steps/steps.h"
 #include "cdc/migrate/steps/steps_table.h"
+
+enum { ENDING_MAX_MS = 2000, ASK_INTERVAL_MS = 50 };
 
 /* 64 bits of a name; pgcdc's other advisory locks have keys of two parts. */
 #define KEY "pg_catalog.hashtextextended('pgcdc.migration ' || $1, 0)"
@@ -21,6 +24,19 @@ static bool take(struct steps *steps, bool *ret_taken, struct error *err) {
                        &(const struct result_shape){"the lock of the migration", 1, 1, 1, 0}, &rows, err))
         return false;
     *ret_taken = result_is_true(rows, 0, 0);
+    return true;
+}
+
+/* The session of a command that has just ended holds the lock until the server has noticed. */
+static bool take_soon(struct steps *steps, bool *ret_taken, struct error *err) {
+    const int64_t deadline_ms = clock_now_ms() + ENDING_MAX_MS;
+    if (!take(steps, ret_taken, err))
+        return false;
+    while (!*ret_taken && clock_now_ms() < deadline_ms) {
+        clock_pause_ms(ASK_INTERVAL_MS);
+        if (!take(steps, ret_taken, err))
+            return false;
+    }
     return true;
 }
 
@@ -57,7 +73,7 @@ static bool set_application(struct steps *steps, const char *command, struct err
 bool steps_lock(struct steps *steps, const char *command, struct error *err) {
     bool is_taken = false;
     if (!set_application(steps, command, err) || !session_notice_our_end(&steps->session, err) ||
-        !take(steps, &is_taken, err))
+        !take_soon(steps, &is_taken, err))
         return false;
     if (!is_taken)
         return refuse_second(steps, err);
