@@ -57,7 +57,7 @@ def test_a_rule_lets_one_table_follow(three):
 
 @pytest.mark.parametrize("rule,text", [
     ({"match": "public.a", "drop_column": "drop"}, "ddl[0].drop_column: expected apply, stop or keep"),
-    ({"match": "public.a", "add_column": "keep"}, "ddl[0].add_column: expected apply or stop"),
+    ({"match": "public.a", "add_column": "keep"}, "ddl[0].add_column: expected apply, stop or ignore"),
     ({"match": "public.a", "sinks": ["nobody"]}, "ddl[0].sinks: entry 1 is not the name of a sink"),
     ({"match": "public.a", "sinks": ["lines"]}, "ddl[0].sinks: sink lines of type stdout alters no tables"),
     ({"match": "/(/"}, "ddl[0].match"),
