@@ -28,12 +28,23 @@ TABLE = """
     create table crm.customer (customer_id bigint, first_name text, last_name text not null, email text, phone text, balance numeric(12, 2),
         opened_on date, seen_at timestamptz, note text, source text, primary key (customer_id, source));"""
 
-RULE = """\
+# The same table, made by expressions that PostgreSQL computes.
+SQL_COLUMNS = """\
+      id: {{as: customer_id}}
+      first_name: {{sql: "trim(first_name)"}}
+      email: {{sql: "md5(lower(trim(email)))"}}
+      phone: {{sql: "trim(phone)"}}
+      source: {{const: bank_a}}
+"""
+
+HEAD = """\
 mapping:
   - match: public.customers
     to: crm.customer
     columns:
-""" + COLUMNS
+"""
+RULE = HEAD + COLUMNS
+SQL_RULE = HEAD + SQL_COLUMNS
 
 
 def write_key(run):
@@ -72,6 +83,18 @@ class PgcdcMapped(Pgcdc):
                 raise PeerError(f"{self.title}: pgcdc {words[0]} ended with {done.returncode}: {log_end(self._log(run))}")
 
 
+class PgcdcMappedSql(PgcdcMapped):
+    name = "pgcdc_mapped_sql"
+    title = "pgcdc to its Postgres sink, with SQL for three columns"
+    rule = SQL_RULE
+
+    def settings(self, server_version):
+        return {**super().settings(server_version), "mapping": "another name, a constant, sql for three columns"}
+
+    def configuration(self, run):
+        return CONFIGURATION + self.rule, {"target": run.target.dsn(run.target_database)}
+
+
 class PgcdcKafkaMapped(PgcdcKafka):
     name = "pgcdc_kafka_mapped"
     title = "pgcdc to its Kafka sink, with rules for five columns"
@@ -87,4 +110,4 @@ class PgcdcKafkaMapped(PgcdcKafka):
         return form + RULE, {**values, "key_file": write_key(run)}
 
 
-ALL = (PgcdcMapped, PgcdcKafkaMapped)
+ALL = (PgcdcMapped, PgcdcMappedSql, PgcdcKafkaMapped)

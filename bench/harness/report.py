@@ -56,7 +56,7 @@ def print_kafka_drains(results):
 
 
 # A peer with rules, and the one without that does the same else.
-MAPPED = {"pgcdc_mapped": "pgcdc", "pgcdc_history": "pgcdc", "pgcdc_kafka_mapped": "pgcdc_kafka"}
+MAPPED = {"pgcdc_mapped": "pgcdc", "pgcdc_mapped_sql": "pgcdc", "pgcdc_history": "pgcdc", "pgcdc_kafka_mapped": "pgcdc_kafka"}
 
 
 def print_mapped_drains(results):
