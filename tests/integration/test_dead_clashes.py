@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """on_error: dead_letter where rows of several sources want one place: what the settled table refuses waits as a candidate's change, the others are settled without it."""
 
-import json
 import random
 
 import pytest
 
+from support.letters import flow, states
 from support.wait import wait_until
 
 POLICIES = {"first_wins": "first_wins", "last_commit_wins": "last_commit_wins", "by_source": {"by_source": ["south", "north"]}}
@@ -28,18 +28,6 @@ def begin(banks, policy, **rule):
         pipeline.engine.configuration["mapping"] = [
             {"match": "public.account", "to": "public.accounts", "source": pipeline.name, "on_clash": POLICIES[policy], **rule}]
         pipeline.engine.catch_up()
-
-
-def flow(pipeline, *statements):
-    for statement in statements:
-        pipeline.source.execute(statement)
-    pipeline.engine.catch_up()
-
-
-def states(pipeline):
-    result = pipeline.engine.command("dead list", "--json")
-    assert result.returncode == 0, result.stderr
-    return [json.loads(line)["state"] for line in result.stdout.splitlines()]
 
 
 def retry(pipeline, code=0):
