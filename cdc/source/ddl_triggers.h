@@ -4,8 +4,8 @@
  * in the transaction that has altered them.
  *
  * Every role may write a logical message. So each of theirs has a stamp that only who reads pgcdc.ddl_key can
- * make. It is another one after a trigger was made anew or switched, so a message from before such a time, in
- * which changes were not seen, is known by it.
+ * make; who reads the WAL can copy it. It is another one after a trigger was made anew or switched, so a
+ * message from before such a time, in which changes were not seen, is known by it.
  */
 #pragma once
 

@@ -157,6 +157,20 @@ def test_what_others_write_is_not_trusted(told, content):
     assert_unclear(told)
 
 
+def test_a_type_is_no_more_than_a_type(told):
+    """Whoever reads the WAL knows the stamp, and everyone may write a message; its text must not become SQL at the target."""
+    stamp = told.source.value("""select md5(k.key || ' ' || string_agg(t.oid || ':' || t.xmin || ':' || t.evtenabled::text, ' ' order by t.oid))
+        from pgcdc.ddl_key k cross join pg_event_trigger t group by k.key""")
+    told.source.execute("alter table t add column z int default 3")
+    columns = [{"number": number, "dropped": False, "name": name, "type": type_oid, "modifier": -1, "type_sql": type_sql, "missing": None}
+               for number, (name, type_oid, type_sql) in enumerate([("id", 23, "integer"), ("v", 23, "integer"), ("w", 25, "text"), ("z", 23, "integer, add column owned integer")], 1)]
+    told.source.execute("begin; select pg_logical_emit_message(true, 'pgcdc.ddl', %s), pg_logical_emit_message(true, 'pgcdc.ddl', ''); insert into t values (100, 1, 'x', 4); commit",
+                        (json.dumps({"version": 1, "oid": told.source.value("select 't'::regclass::oid"), "stamp": stamp, "columns": columns}),))
+    told.engine.catch_up()
+    told.assert_equal()
+    assert told.target.value("select string_agg(attname, ' ' order by attnum) from pg_attribute where attrelid = 't'::regclass and attnum > 0") == "id v w z"
+
+
 @pytest.mark.parametrize("sql", ["alter event trigger pgcdc_ddl_command disable; alter event trigger pgcdc_ddl_drop disable; %s; alter event trigger pgcdc_ddl_command enable always; "
                                  "alter event trigger pgcdc_ddl_drop enable always", "alter event trigger pgcdc_ddl_command enable replica; %s"])
 def test_triggers_that_were_off_are_not_trusted(told, sql):

@@ -73,6 +73,32 @@ static bool told_text(yajl_val object, const char *key, struct arena *arena, str
     return ret_text->data != NULL;
 }
 
+/*
+ * Is it a name and numbers in parentheses, as format_type makes them, and nothing else? The stamp is in the
+ * WAL, for everyone who may read that, and this text becomes a part of a statement at the target.
+ */
+static bool is_type_text(struct slice text) {
+    bool is_quoted = false, is_inside = false;
+    for (size_t i = 0; i < text.size; i++) {
+        const char c = text.data[i];
+        if (c == '"')
+            is_quoted = !is_quoted;
+        if (is_quoted || c == '"')
+            continue;
+        const bool is_number = (c >= '0' && c <= '9') || c == '-' || c == ',';
+        const bool is_name = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                             c == '_' || c == '.' || c == ' ' || c == '[' || c == ']';
+        if (c == '(' || c == ')') {
+            if (is_inside == (c == '('))
+                return false;
+            is_inside = c == '(';
+        } else if (is_inside ? !is_number : !is_name) {
+            return false;
+        }
+    }
+    return !is_quoted && !is_inside;
+}
+
 static bool take_told_column(yajl_val object, long long number, struct arena *arena,
                              struct catalog_column *column) {
     long long found = 0, type = 0, modifier = 0;
@@ -88,6 +114,8 @@ static bool take_told_column(yajl_val object, long long number, struct arena *ar
         !told_text(object, "name", arena, &column->name) ||
         !told_text(object, "type_sql", arena, &column->type_sql))
         return false;
+    if (!is_type_text(column->type_sql))
+        column->type_sql = (struct slice){0};
     column->type_oid = (oid_t) type;
     column->type_modifier = (int32_t) modifier;
     return told_field(object, "missing", yajl_t_null) != NULL ||

@@ -475,7 +475,7 @@ static const char *type_of_new(const struct schema_plan *plan, uint32_t i) {
     const struct type_and_modifier of_sent = {sent->type_oid, sent->type_modifier};
     const struct type_and_modifier of_now = {now->type_oid, now->type_modifier};
     const struct catalog_column *told = told_column(plan, i);
-    if (told != NULL)
+    if (told != NULL && told->type_sql.data != NULL)
         return told->type_sql.data;
     if (!now->is_dropped && type_widens(of_sent, of_now))
         return now->type_sql.data;
