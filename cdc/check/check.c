@@ -25,6 +25,7 @@ static const struct check_step STEPS[] = {
     {"source", false, check_source_connection},
     {"source", true, check_source_settings},
     {"source", true, check_standby},
+    {"source", true, check_failover},
     {"source", true, check_triggers},
     {"source", true, check_replication_connection},
     {"state", false, check_state},

@@ -105,6 +105,7 @@ check_fn check_config_file;
 check_fn check_password_files;
 check_fn check_source_connection;
 check_fn check_source_settings;
+check_fn check_failover;
 check_fn check_standby;
 check_fn check_triggers;
 check_fn check_replication_connection;

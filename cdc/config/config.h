@@ -35,6 +35,7 @@ struct source_config {
     const char *decoding_work_mem;
     bool streams;     /* large transactions are sent while they are open, and wait in the state directory */
     bool pushes_rows; /* conditions of the mapping become row filters of a publication that we create */
+    bool fails_over;  /* the slot is a failover slot, where the server has them */
     const char *follower; /* with an archive: whose position in it this is (cdc/archive/follower.h) */
 };
 

@@ -57,6 +57,11 @@ const struct option_spec SOURCE_OPTIONS[] = {
      "identity "
      "is made smaller",
      OPTION_TEXT, "`off`"},
+    {"failover", false,
+     "`on`: since PostgreSQL 17 the slot is a failover slot, of which a standby with "
+     "`sync_replication_slots` "
+     "keeps a copy. `off`: it is not",
+     OPTION_TEXT, "`on`"},
     {0},
 };
 
@@ -89,15 +94,19 @@ static bool read_words(const struct section *section, struct source_config *sour
     size_t origin = 0;
     size_t pushdown = 0;
     size_t streaming = 1;
+    static const char *const FAILOVER[] = {"off", "on", NULL};
+    size_t failover = 1;
     if (!section_word(section, "streaming", STREAMING, &streaming, err) ||
         !section_word(section, "snapshot", SNAPSHOTS, &snapshot, err) ||
         !section_word(section, "origin", ORIGINS, &origin, err) ||
-        !section_word(section, "pushdown", PUSHDOWN, &pushdown, err))
+        !section_word(section, "pushdown", PUSHDOWN, &pushdown, err) ||
+        !section_word(section, "failover", FAILOVER, &failover, err))
         return false;
     source->snapshot = (enum snapshot_mode) snapshot;
     source->origin_is_none = origin == 1;
     source->streams = streaming == 1;
     source->pushes_rows = pushdown == 1;
+    source->fails_over = failover == 1;
     return true;
 }
 

@@ -116,8 +116,8 @@ static bool check_source(const struct start_facts *facts, size_t i, struct error
     if (position->end_lsn > facts->identity->flush_lsn)
         return error_set(err, ERROR_REFUSE,
                          "sink %s is at %s, beyond the end of the source's WAL at %s: the source went back "
-                         "(restored from a "
-                         "backup?) and would silently send nothing",
+                         "(restored from a backup, or a standby was promoted that lacked changes?) and would "
+                         "silently send nothing",
                          sink_name(facts, i), lsn_format(position->end_lsn).text,
                          lsn_format(facts->identity->flush_lsn).text) ||
                error_remedy(err, START_OVER);
@@ -185,6 +185,14 @@ static bool check_slot(const struct start_facts *facts, struct error *err) {
         return error_set(err, ERROR_REFUSE, "slot %s belongs to database %s, but source.dsn connects to %s",
                          name, slot->database, facts->identity->database) ||
                error_remedy(err, "correct source.dsn, or give source.slot another name");
+    if (slot->is_synced && facts->identity->is_standby)
+        return error_set(
+                   err, ERROR_RETRY,
+                   "slot %s on this standby is the server's copy of its primary's slot, which can be read "
+                   "only after a promotion",
+                   name) ||
+               error_remedy(err, "let source.dsn list the servers of the cluster, with "
+                                 "target_session_attrs=read-write");
     if (slot->is_lost)
         return error_set(err, ERROR_REFUSE, "slot %s is lost (%s): %s", name, slot->reason,
                          loss_of(slot->reason)->meaning) ||

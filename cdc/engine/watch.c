@@ -18,6 +18,7 @@
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
 #include "cdc/engine/published.h"
+#include "cdc/source/failover.h"
 #include "cdc/source/source.h"
 
 enum {
@@ -27,6 +28,7 @@ enum {
         10000, /* a check waits this long for a sink; a sink that is later is checked again next time */
     REACH_STEP_MS = 20,
     ARENA_BLOCK_BYTES = 64 * 1024,
+    WAITS_BYTES_MAX = 64 * 1024,
 };
 #define ARENA_BYTES_MAX ((size_t) 512 << 20)
 
@@ -54,6 +56,22 @@ static void watch_say(struct watch *watch, const char *warning) {
     if (warning[0] != '\0' && strcmp(warning, watch->warned) != 0)
         log_line(LOG_LEVEL_WARNING, "%s", warning);
     memcpy(watch->warned, warning, SCOPE_WARNING_MAX);
+}
+
+/* The stream is silent until those standbys have the changes; nothing else would say why. */
+static bool say_waits(struct watch *watch, struct session *session, struct error *err) {
+    struct buffer waits AUTO(buffer_release) = {.bytes_max = WAITS_BYTES_MAX};
+    if (!failover_read_waits(session, watch->config->source.slot, &waits, err))
+        return false;
+    if (waits.size > 0 && !watch->says_waits)
+        log_line(LOG_LEVEL_WARNING,
+                 "the source sends nothing until the standbys of synchronized_standby_slots have it: %s",
+                 buffer_text(&waits));
+    if (waits.size == 0 && watch->says_waits)
+        log_line(LOG_LEVEL_INFO,
+                 "the standbys of synchronized_standby_slots have confirmed; the source sends");
+    watch->says_waits = waits.size > 0;
+    return true;
 }
 
 /* The clock is read first: everything committed before that time is before the end. */
@@ -167,7 +185,7 @@ static bool watch_look(struct watch *watch, struct error *err) {
         session_close(&session);
         return true;
     }
-    bool looked = take_sample(watch, &session, err) &&
+    bool looked = take_sample(watch, &session, err) && say_waits(watch, &session, err) &&
                   scope_check_kept(&session, source, watch->sent, warning, err) &&
                   scope_check(&session, source, SCOPE_RUNNING, warning, err) &&
                   check_newcomers(watch, &session, err) && check_published(watch, &session, err);

@@ -41,9 +41,10 @@ struct watch {
     bool looks_published;              /* a sink appends, and cannot be asked: see published.h */
     struct xid_snapshot looked;        /* for that: no table was new then; xmax 0: see NAME.published */
     const PGresult *sent;              /* scope_read_announced at the start of the stream */
-    char *warned; /* SCOPE_WARNING_MAX bytes: the last warning, so that it is logged once */
-    int event_fd; /* an eventfd for the supervisor; not owned */
-    int wake_fd;  /* an eventfd: check soon, or stop */
+    char *warned;    /* SCOPE_WARNING_MAX bytes: the last warning, so that it is logged once */
+    bool says_waits; /* the log says that the server waits for standbys */
+    int event_fd;    /* an eventfd for the supervisor; not owned */
+    int wake_fd;     /* an eventfd: check soon, or stop */
     atomic_bool stop;
     pthread_mutex_t lock; /* guards sample */
     struct wal_sample sample;

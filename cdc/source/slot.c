@@ -38,6 +38,8 @@ static void read_row(const PGresult *result, struct slot_facts *facts) {
     facts->restart_lsn = lsn_column(result, 5);
     snprintf(facts->reason, sizeof facts->reason, "%s", PQgetvalue(result, 0, 6));
     facts->is_lost = facts->reason[0] != '\0';
+    facts->is_failover = strcmp(PQgetvalue(result, 0, 8), "t") == 0;
+    facts->is_synced = strcmp(PQgetvalue(result, 0, 9), "t") == 0;
     facts->is_two_phase = strcmp(PQgetvalue(result, 0, 7), "t") == 0;
 }
 
@@ -50,12 +52,14 @@ bool slot_read(struct session *source, const char *slot, struct slot_facts *ret_
         "      when wal_status = 'lost' then coalesce(to_jsonb(s)->>'invalidation_reason', 'wal_removed')"
         "      when slot_type = 'logical' and restart_lsn is null then 'restart_lsn is null'"
         "      else coalesce(to_jsonb(s)->>'invalidation_reason', '') end,"
-        " coalesce(to_jsonb(s)->>'two_phase' = 'true', false)"
+        " coalesce(to_jsonb(s)->>'two_phase' = 'true', false),"
+        " coalesce(to_jsonb(s)->>'failover' = 'true', false),"
+        " coalesce(to_jsonb(s)->>'synced' = 'true', false)"
         " from pg_catalog.pg_replication_slots s where slot_name = $1";
     const char *parameters[] = {slot};
     PGresult *result AUTO_PGRESULT = NULL;
     if (!session_query(source, SQL, 1, parameters,
-                       &(const struct result_shape){"the query for the slot", 0, 1, 8, 1u << 4 | 1u << 5},
+                       &(const struct result_shape){"the query for the slot", 0, 1, 10, 1u << 4 | 1u << 5},
                        &result, err))
         return false;
     *ret_facts = (struct slot_facts){0};
@@ -178,10 +182,14 @@ static bool slot_create_with(struct session *replication, struct session *source
     return true;
 }
 
-bool slot_create(struct session *replication, struct session *source, const char *slot, bool export_snapshot,
-                 slot_waiting_fn *waiting, struct slot_creation *ret_creation, struct error *err) {
+bool slot_create(struct session *replication, struct session *source, const char *slot,
+                 const struct slot_wish *wish, slot_waiting_fn *waiting, struct slot_creation *ret_creation,
+                 struct error *err) {
     const char *kind =
-        export_snapshot ? " LOGICAL pgoutput EXPORT_SNAPSHOT" : " LOGICAL pgoutput NOEXPORT_SNAPSHOT";
+        wish->exports_snapshot ? " LOGICAL pgoutput EXPORT_SNAPSHOT" : " LOGICAL pgoutput NOEXPORT_SNAPSHOT";
+    if (wish->is_failover) /* a server that knows it also knows options in parentheses */
+        kind = wish->exports_snapshot ? " LOGICAL pgoutput (SNAPSHOT 'export', FAILOVER)"
+                                      : " LOGICAL pgoutput (SNAPSHOT 'nothing', FAILOVER)";
     return slot_create_with(replication, source, slot, kind, waiting, ret_creation, err);
 }
 

@@ -17,12 +17,19 @@ struct slot_facts {
     bool is_logical;
     bool is_pgoutput;
     bool is_two_phase; /* sends transactions when they are prepared, and again when they commit */
+    bool is_failover;  /* a standby may keep a copy of it; 17 and later */
+    bool is_synced;    /* on a standby: a copy that the server keeps in sync with its primary's */
     bool is_lost;      /* wal_status lost, or invalidated for another reason */
     char reason[64];   /* why it was lost, in the server's words */
     char database[64];
     int active_pid;      /* 0: no session streams from it */
     lsn_t confirmed_lsn; /* confirmed_flush_lsn, 0 when null */
     lsn_t restart_lsn;   /* 0 when null */
+};
+
+struct slot_wish {
+    bool exports_snapshot;
+    bool is_failover; /* only where failover_is_possible() */
 };
 
 struct slot_creation {
@@ -46,7 +53,7 @@ typedef void slot_waiting_fn(const char *blockers);
  * them through waiting (read on the ordinary session). If stopped, leaves no slot.
  */
 MUST_CHECK bool slot_create(struct session *replication, struct session *source, const char *slot,
-                            bool export_snapshot, slot_waiting_fn *waiting,
+                            const struct slot_wish *wish, slot_waiting_fn *waiting,
                             struct slot_creation *ret_creation, struct error *err);
 
 /*

@@ -17,8 +17,9 @@
 #include "cdc/engine/start.h"
 #include "cdc/engine/state_lock.h"
 #include "cdc/engine/watch.h"
+#include "cdc/source/failover.h"
 
-enum { BLOCK_BYTES = 64 * 1024 };
+enum { BLOCK_BYTES = 64 * 1024, WAITS_BYTES_MAX = 64 * 1024 };
 #define ARENA_BYTES_MAX ((size_t) 512 << 20)
 
 /* ---- the facts ---- */
@@ -38,6 +39,10 @@ static bool read_slot(struct session *source, struct status *status, struct erro
         snprintf(status->wal_status, sizeof status->wal_status, "%s", PQgetvalue(result, 0, 0));
         status->safe_wal_bytes = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
     }
+    struct buffer waits AUTO(buffer_release) = {.bytes_max = WAITS_BYTES_MAX};
+    if (!failover_read_waits(source, status->config->source.slot, &waits, err))
+        return false;
+    snprintf(status->standby_waits, sizeof status->standby_waits, "%s", buffer_text(&waits));
     return true;
 }
 

@@ -59,6 +59,7 @@ struct status {
     lsn_t first_lsn;       /* of an archive: what ends at or before it is gone */
     struct slot_facts slot;
     char wal_status[32];
+    char standby_waits[256]; /* failover_read_waits: the standbys for which the server holds changes back */
     int64_t safe_wal_bytes; /* WAL that can be written before the slot is lost; -1: no limit, or lost */
     struct sink_status sinks[CHECKPOINT_SINKS_MAX];
     struct arena arena; /* of the plans */

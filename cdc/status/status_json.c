@@ -62,6 +62,9 @@ static void put_slot(struct json_writer *json, const struct status *status) {
     put_pid(json, "active_pid", slot->active_pid);
     json_put_lsn(json, "restart_lsn", slot->restart_lsn);
     json_put_lsn(json, "confirmed_flush_lsn", slot->confirmed_lsn);
+    json_put_key(json, "is_failover");
+    yajl_gen_bool(json->generator, slot->is_failover);
+    put_text(json, "waits_for_standbys", status->standby_waits);
     put_text(json, "wal_status", status->wal_status);
     json_put_number(json, "safe_wal_bytes", slot->exists ? status->safe_wal_bytes : -1);
     json_put_number(json, "retained_bytes", lag_of(status, slot->restart_lsn));

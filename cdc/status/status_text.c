@@ -97,7 +97,10 @@ static void append_slot(struct buffer *text, const struct status *status) {
     buffer_printf(text, ", confirmed to %s", lsn_format(slot->confirmed_lsn).text);
     if (slot->restart_lsn != 0)
         append_retention(text, status);
-    buffer_append_text(text, "\n");
+    buffer_append_text(text, slot->is_failover ? ", a failover slot\n" : "\n");
+    if (status->standby_waits[0] != '\0')
+        buffer_printf(text, "            the server waits for synchronized_standby_slots: %s\n",
+                      status->standby_waits);
 }
 
 /* ---- checkpoint ---- */

@@ -15,7 +15,7 @@ void status_append_text(struct buffer *text, const struct status *status);
  *  "source":{"version":"15.20","database":"shop","system_id":"744...","timeline":1,
  *            "flush_lsn":"0/1A2B3C8"},
  *  "slot":{"name":"shop","exists":true,"active_pid":123,"restart_lsn":"0/1A2B390",
- *          "confirmed_flush_lsn":"0/1A2B3C8","wal_status":"reserved","safe_wal_bytes":null,
+ *          "confirmed_flush_lsn":"0/1A2B3C8","is_failover":true,"waits_for_standbys":null,"wal_status":"reserved","safe_wal_bytes":null,
  *          "retained_bytes":56,"lag_bytes":0},
  *  "sinks":[{"name":"warehouse","type":"postgres","position":"0/1A2B3C8","lag_bytes":0,"age_ms":400,
  *            "stored_in":"sink","conflicts":{"update_missing":2},"rejected":12,

@@ -221,11 +221,11 @@ static const struct bad BAD[] = {
     {HEAD "  snapshott: initial\n" TAIL, "shop.yaml:4: source.snapshott: unknown key; did you mean snapshot? "
                                          "source takes dsn, archive, password_file, slot, publication, "
                                          "publications, tables, snapshot, origin, "
-                                         "decoding_work_mem, streaming, pushdown"},
+                                         "decoding_work_mem, streaming, pushdown, failover"},
     {HEAD "  password=SECRET: 1\n" TAIL,
      "shop.yaml:4: source....: unknown key; source takes dsn, "
      "archive, password_file, slot, publication, publications, tables, snapshot, "
-     "origin, decoding_work_mem, streaming, pushdown"},
+     "origin, decoding_work_mem, streaming, pushdown, failover"},
     {HEAD "sink: []\n" TAIL,
      "shop.yaml:4: sink: unknown key; did you mean sinks? the file takes name, source, copy, verify, "
      "sequences, schema, cutover, migrate, accept, http, buffer, state, sinks, mapping, ddl"},

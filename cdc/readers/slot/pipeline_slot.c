@@ -13,6 +13,7 @@
 #include "cdc/pq/settings.h"
 #include "cdc/source/catalog.h"
 #include "cdc/source/ddl_triggers.h"
+#include "cdc/source/failover.h"
 #include "cdc/source/publication.h"
 #include "cdc/source/pushdown.h"
 
@@ -196,10 +197,16 @@ static void say_triggers(const struct ddl_triggers *triggers) {
         log_line(LOG_LEVEL_DEBUG, "source: its event triggers tell the columns of changed tables");
 }
 
+static bool follow_failover(struct pipeline_slot *slot, struct error *err) {
+    struct slot_facts facts;
+    return slot_read(&slot->source, source_of(slot)->slot, &facts, err) &&
+           failover_follow(&slot->replication, source_of(slot), &facts, err);
+}
+
 static bool pipeline_slot_start(struct reader *reader, const struct reader_plan *plan, struct error *err) {
     struct pipeline_slot *slot = slot_of(reader);
     struct ddl_triggers triggers;
-    if (!ddl_triggers_read(&slot->source, &triggers, err))
+    if (!ddl_triggers_read(&slot->source, &triggers, err) || !follow_failover(slot, err))
         return false;
     say_triggers(&triggers);
     const struct slot_reader_options options = {.session = &slot->replication,

@@ -8,6 +8,7 @@
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
 #include "cdc/readers/slot/pipeline_slot.h"
+#include "cdc/source/failover.h"
 #include "cdc/source/publication.h"
 
 #define DUPLICATE_OBJECT "42710"
@@ -49,7 +50,9 @@ static bool create_slot(struct reader *reader, bool again, bool copies, struct r
         !uncopied_moment_read(&slot->source, &slot->looked_at, err))
         return false;
     FAULT_POINT("slot-before-create");
-    if (!slot_create(&slot->replication, &slot->source, reader->name, copies, log_blockers, &creation, err))
+    const struct slot_wish wish = {.exports_snapshot = copies,
+                                   .is_failover = failover_is_wanted(&slot->source, &reader->config->source)};
+    if (!slot_create(&slot->replication, &slot->source, reader->name, &wish, log_blockers, &creation, err))
         return refuse_foreign(reader->name, ret_creation, err);
     slot->is_ours = true;
     slot->our_lsn = creation.consistent_lsn;
