@@ -12,15 +12,14 @@
 #include "cdc/commands/map_gaps.h"
 #include "cdc/commands/map_sample.h"
 #include "cdc/commands/one_sink.h"
+#include "cdc/commands/published_tables.h"
 #include "cdc/source/catalog.h"
-#include "cdc/source/publication.h"
-#include "cdc/source/scope.h"
 #include "cdc/source/source.h"
 #include "sinks/mapping/step.h"
 #include "sinks/mapping/table_expressions.h"
 #include "sinks/mapping/table_map.h"
 
-enum { BLOCK_BYTES = 64 * 1024, STEPS_TEXT_MAX = 512, OIDS_BYTES_MAX = 16 << 20 };
+enum { BLOCK_BYTES = 64 * 1024, STEPS_TEXT_MAX = 512 };
 
 #define ARENA_BYTES_MAX ((size_t) 512 << 20)
 #define RED "\033[31m"
@@ -369,54 +368,13 @@ static bool take_sinks(struct mapper *mapper, const struct table_list *list, str
     return json_writer_print(json, stdout, err);
 }
 
-/* Those that a publication would send that is still to be made. */
-static bool read_candidates(struct mapper *mapper, struct table_list *ret_list, struct error *err) {
-    const struct source_config *source = &mapper->line->config->source;
-    struct buffer oids AUTO(buffer_release) = {.bytes_max = OIDS_BYTES_MAX};
-    PGresult *rows AUTO_PGRESULT = NULL;
-    if (!scope_read_candidates(&mapper->source, source, &rows, err) ||
-        !scope_check_patterns(source, rows, err))
-        return false;
-    for (int row = 0; row < PQntuples(rows); row++)
-        if (PQgetvalue(rows, row, CANDIDATE_PERSISTENCE)[0] == 'p' &&
-            config_takes_table(source, PQgetvalue(rows, row, CANDIDATE_SCHEMA),
-                               PQgetvalue(rows, row, CANDIDATE_NAME)))
-            buffer_printf(&oids, "%c%s", oids.size == 0 ? '{' : ',', PQgetvalue(rows, row, CANDIDATE_OID));
-    buffer_append_text(&oids, oids.size == 0 ? "{}" : "}");
-    const char *text = buffer_text(&oids);
-    return text != NULL ? catalog_read_oids(&mapper->source, text, &mapper->arena, ret_list, err)
-                        : error_no_memory(err);
-}
-
-static bool read_published(struct mapper *mapper, struct table_list *ret_list, struct error *err) {
-    const struct source_config *source = &mapper->line->config->source;
-    bool exists = false;
-    if (!publication_exists(&mapper->source, source, &exists, err))
-        return false;
-    return exists ? catalog_read_tables(&mapper->source, source->publication_array, &mapper->arena, ret_list,
-                                        err)
-                  : read_candidates(mapper, ret_list, err);
-}
-
-/* Those that the configuration takes. */
-static bool keep_taken(struct mapper *mapper, struct table_list *list, struct error *err) {
-    struct table *taken = arena_alloc(&mapper->arena, (list->count + 1) * sizeof *taken);
-    size_t count = 0;
-    if (taken == NULL)
-        return error_no_memory(err);
-    for (size_t i = 0; i < list->count; i++)
-        if (config_takes_table(&mapper->line->config->source, list->tables[i].schema, list->tables[i].name))
-            taken[count++] = list->tables[i];
-    *list = (struct table_list){.tables = taken, .count = count};
-    return true;
-}
-
 static bool map_all(struct mapper *mapper, struct error *err) {
     struct table_list list;
     arena_init(&mapper->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
     return json_writer_init(&mapper->json, err) &&
            source_open(&mapper->source, &mapper->line->config->source, mapper->line->stop, err) &&
-           read_published(mapper, &list, err) && keep_taken(mapper, &list, err) &&
+           published_tables_read(&mapper->source, &mapper->line->config->source, &mapper->arena, &list,
+                                 err) &&
            (mapper->line->dry_run ? sample_tables(mapper, &list, err) : take_sinks(mapper, &list, err));
 }
 
