@@ -35,6 +35,7 @@ static const struct command *const COMMANDS[] = {
     &command_table_add,
     &command_table_remove,
     &command_table_copy,
+    &command_dbt_sources,
     &command_ddl_install,
     &command_ddl_remove,
     &command_ddl_status,

@@ -115,6 +115,7 @@ extern const struct command command_rollback;
 extern const struct command command_tail;
 extern const struct command command_why;
 extern const struct command command_skip;
+extern const struct command command_dbt_sources;
 extern const struct command command_dead_list;
 extern const struct command command_dead_retry;
 extern const struct command command_dead_skip;
