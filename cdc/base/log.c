@@ -6,6 +6,7 @@
 #include "cdc/base/log.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -15,21 +16,44 @@
 
 #define LINE_MAX_BYTES 4096
 
+static _Atomic(enum log_level) log_least = LOG_LEVEL_INFO;
 /* Written once by log_init before any other thread exists; read-only after that. */
-static enum log_level log_least = LOG_LEVEL_INFO;
 static const char *log_name = NULL;
 static bool log_wipes = false; /* standard error is a terminal, on which progress may be drawn */
 
 static const char *const LEVEL_NAMES[] = {"debug", "info ", "warn ", "error"};
 
 void log_init(enum log_level least, const char *name) {
-    log_least = least;
+    log_set_level(least);
     log_name = name;
     log_wipes = isatty(STDERR_FILENO) == 1;
 }
 
+void log_set_level(enum log_level least) {
+    atomic_store_explicit(&log_least, least, memory_order_relaxed);
+}
+
+enum log_level log_level(void) {
+    return atomic_load_explicit(&log_least, memory_order_relaxed);
+}
+
+const char *log_level_name(enum log_level level) {
+    static const char *const NAMES[] = {"debug", "info", "warning", "error"};
+    return NAMES[level];
+}
+
+bool log_level_parse(const char *name, enum log_level *ret_level) {
+    for (enum log_level level = LOG_LEVEL_DEBUG; level <= LOG_LEVEL_ERROR; level++) {
+        if (strcmp(name, log_level_name(level)) != 0)
+            continue;
+        *ret_level = level;
+        return true;
+    }
+    return false;
+}
+
 bool log_wants(enum log_level level) {
-    return level >= log_least;
+    return level >= log_level();
 }
 
 static int format_head(char *line, size_t size, enum log_level level) {
