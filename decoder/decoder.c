@@ -84,6 +84,10 @@ bool decoder_in_transaction(const struct decoder *decoder) {
     return decoder->in_transaction;
 }
 
+xid_t decoder_xid(const struct decoder *decoder) {
+    return decoder->in_transaction ? decoder->transaction.xid : 0;
+}
+
 const struct relation *decoder_announced(const struct decoder *decoder) {
     const oid_t last = decoder->announced[1];
     return last != 0 ? relation_cache_find(decoder->relations, last) : NULL;

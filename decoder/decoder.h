@@ -103,6 +103,9 @@ bool change_refuse_partial(const struct change *change, struct error *err);
 /* True between Begin and Commit. */
 bool decoder_in_transaction(const struct decoder *decoder);
 
+/* Of the transaction that is open; 0 between two. */
+xid_t decoder_xid(const struct decoder *decoder);
+
 /*
  * The table of the next change, when its definition arrived and no change since. NULL when it is not known.
  */

@@ -34,10 +34,10 @@ bool check_triggers(struct check *check, struct error *err) {
                      "the source");
         break;
     case DDL_TRIGGERS_OFF:
-        findings_add(
-            findings, SEVERITY_WARNING, "ddl_triggers",
-            "event triggers of `pgcdc ddl install` are missing or switched off, so they are not used: "
-            "changes of columns are seen in the source's catalog, " MISSED);
+        findings_add(findings, SEVERITY_WARNING, "ddl_triggers",
+                     "event triggers of `pgcdc ddl install` are missing, of another version, or switched "
+                     "off, so they are not used: "
+                     "changes of columns are seen in the source's catalog, " MISSED);
         findings_fix(findings,
                      "run `pgcdc ddl install` again, or `pgcdc ddl remove`, as a superuser of the source");
         break;

@@ -108,9 +108,10 @@ static const struct {
     const char *text;
 } STATES[] = {
     [DDL_TRIGGERS_NONE] = {"none", "not installed: changes of columns are seen in the source's catalog"},
-    [DDL_TRIGGERS_OFF] = {"off",
-                          "not complete, or switched off, so they are not used: `pgcdc ddl install` puts "
-                          "that right"},
+    [DDL_TRIGGERS_OFF] =
+        {"off",
+         "not complete, of another version, or switched off, so they are not used: `pgcdc ddl install` puts "
+         "that right"},
     [DDL_TRIGGERS_DENIED] = {"denied", "installed, but this role may not read pgcdc.ddl_key, so they are not "
                                        "used: `pgcdc ddl install --print` has the grants"},
     [DDL_TRIGGERS_ON] = {"on", "installed: changes of columns are told in the stream"},

@@ -5,13 +5,18 @@
 #include "cdc/source/ddl_triggers.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "cdc/pq/identifier.h"
+#include "sinks/mapping/hmac.h"
+
+/* In the text of a function that writes messages as they are read here. */
+#define MESSAGE_FORMAT "message format 2"
 
 #define TRIGGERS "('pgcdc_ddl_command', 'pgcdc_ddl_drop')"
 
 /* Of the triggers as they are; a change of one changes its xmin. */
-#define STAMP                                                                                                \
+#define SECRET                                                                                               \
     "(select md5(k.key || ' ' || string_agg(t.oid || ':' || t.xmin || ':' || t.evtenabled::text, ' ' order " \
     "by "                                                                                                    \
     "t.oid))"                                                                                                \
@@ -49,6 +54,9 @@ static const char FUNCTION_SQL[] =
     "declare\n"
     "    touched oid[];\n"
     "    message text;\n"
+    "    secret text;\n"
+    "    inner_pad bytea;\n"
+    "    outer_pad bytea;\n"
     "begin\n"
     "    if tg_event = 'sql_drop' then\n"
     "        select array_agg(distinct objid) into touched from pg_event_trigger_dropped_objects()\n"
@@ -62,12 +70,20 @@ static const char FUNCTION_SQL[] =
     "    if touched is null then\n"
     "        return;\n"
     "    end if;\n"
+    "    -- HMAC-SHA256 (RFC 2104) of the transaction and the message: " MESSAGE_FORMAT "\n"
+    "    secret := " SECRET ";\n"
+    "    select string_agg(set_byte(decode('00', 'hex'), 0, ascii(substr(secret, i, 1)) # 54), '' order by "
+    "i)\n"
+    "            || decode(repeat('36', 32), 'hex'),\n"
+    "        string_agg(set_byte(decode('00', 'hex'), 0, ascii(substr(secret, i, 1)) # 92), '' order by i)\n"
+    "            || decode(repeat('5c', 32), 'hex')\n"
+    "      into inner_pad, outer_pad from generate_series(1, 32) i;\n"
     "    for message in\n"
     "        with recursive reached (oid) as ((select unnest(touched) union\n"
     "            select t.oid from pg_class k join pg_class t on t.reloftype = k.reltype\n"
     "             where k.oid = any (touched) and k.relkind = 'c') union\n"
     "            select i.inhrelid from reached r join pg_inherits i on i.inhparent = r.oid)\n"
-    "        select jsonb_build_object('version', 1, 'stamp', " STAMP ",\n"
+    "        select jsonb_build_object('version', 2,\n"
     "            'oid', c.oid::bigint, 'columns', (select jsonb_agg(case when a.attisdropped\n"
     "                then jsonb_build_object('number', a.attnum, 'dropped', true)\n"
     "                else jsonb_build_object('number', a.attnum, 'dropped', false, 'name', a.attname,\n"
@@ -81,7 +97,9 @@ static const char FUNCTION_SQL[] =
     "        from reached join pg_class c on c.oid = reached.oid\n"
     "        where c.relkind in ('r', 'p') and c.relpersistence = 'p' and c.oid >= 16384\n"
     "    loop\n"
-    "        perform pg_logical_emit_message(true, '" DDL_MESSAGE_PREFIX "', message);\n"
+    "        perform pg_logical_emit_message(true, '" DDL_MESSAGE_PREFIX "', encode(sha256(outer_pad\n"
+    "            || sha256(inner_pad || convert_to(pg_current_xact_id()::xid || ' ' || message,\n"
+    "                getdatabaseencoding()))), 'hex') || ' ' || message);\n"
     "        -- a row of the transaction must not be sent before the message: see pgcdc's source\n"
     "        perform pg_logical_emit_message(true, '" DDL_MESSAGE_PREFIX "', '');\n"
     "    end loop;\n"
@@ -149,7 +167,7 @@ const char DDL_TRIGGERS_REMOVE[] =
 static const char STATE_SQL[] =
     "select (select count(*) from pg_event_trigger where evtname in " TRIGGERS "),"
     " (select count(*) from pg_event_trigger where evtname in " TRIGGERS " and evtenabled = 'A'),"
-    " c.oid is not null and p.oid is not null,"
+    " c.oid is not null and coalesce(p.prosrc like '%" MESSAGE_FORMAT "%', false),"
     " coalesce(has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'), false)"
     " from (select) one left join pg_namespace n on n.nspname = 'pgcdc'"
     " left join pg_class c on c.relnamespace = n.oid and c.relname = 'ddl_key'"
@@ -169,9 +187,9 @@ static enum ddl_triggers_state state_of(const PGresult *row) {
 }
 
 bool ddl_triggers_read(struct session *source, struct ddl_triggers *ret_triggers, struct error *err) {
-    static const char SQL[] = "select " STAMP;
+    static const char SQL[] = "select " SECRET;
     PGresult *row AUTO_PGRESULT = NULL;
-    PGresult *stamp AUTO_PGRESULT = NULL;
+    PGresult *secret AUTO_PGRESULT = NULL;
     *ret_triggers = (struct ddl_triggers){0};
     if (!session_query(source, STATE_SQL, 0, NULL,
                        &(const struct result_shape){"the query for event triggers", 1, 1, STATE_FIELDS, 0},
@@ -182,10 +200,33 @@ bool ddl_triggers_read(struct session *source, struct ddl_triggers *ret_triggers
     if (state != DDL_TRIGGERS_ON)
         return true;
     if (!session_query(source, SQL, 0, NULL,
-                       &(const struct result_shape){"the query for their stamp", 1, 1, 1, 1}, &stamp, err))
+                       &(const struct result_shape){"the query for what signs their messages", 1, 1, 1, 1},
+                       &secret, err))
         return false;
-    snprintf(ret_triggers->stamp, sizeof ret_triggers->stamp, "%s", PQgetvalue(stamp, 0, 0));
-    if (ret_triggers->stamp[0] == '\0')
+    snprintf(ret_triggers->secret, sizeof ret_triggers->secret, "%s", PQgetvalue(secret, 0, 0));
+    if (ret_triggers->secret[0] == '\0')
         ret_triggers->state = DDL_TRIGGERS_OFF;
     return true;
+}
+
+/* ---- their messages ---- */
+
+static bool sign_message(const char *secret, struct slice text, uint8_t ret_code[HMAC_BYTES]) {
+    struct hmac_key key = {0};
+    struct error ignored;
+    const bool is_signed =
+        hmac_key_init(&key, slice_of(secret), &ignored) && hmac_sign(&key, text, ret_code, &ignored);
+    hmac_key_release(&key);
+    return is_signed;
+}
+
+bool ddl_triggers_wrote(const struct ddl_triggers *triggers, struct slice signed_text, struct slice stamp) {
+    uint8_t code[HMAC_BYTES];
+    char digits[DDL_STAMP_SIZE + 1];
+    if (triggers->secret[0] == '\0' || stamp.size != DDL_STAMP_SIZE ||
+        !sign_message(triggers->secret, signed_text, code))
+        return false;
+    for (size_t i = 0; i < HMAC_BYTES; i++)
+        snprintf(digits + 2 * i, 3, "%02x", code[i]);
+    return memcmp(digits, stamp.data, DDL_STAMP_SIZE) == 0;
 }

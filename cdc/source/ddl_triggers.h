@@ -22,15 +22,23 @@ enum ddl_triggers_state {
     DDL_TRIGGERS_ON,
 };
 
-enum { DDL_STAMP_MAX = 40 };
+enum { DDL_SECRET_MAX = 40, DDL_STAMP_SIZE = 64 /* hexadecimal digits */ };
 
 struct ddl_triggers {
     enum ddl_triggers_state state;
-    char stamp[DDL_STAMP_MAX]; /* as messages have it that are written now; "" unless ON. Secret */
+    /* of the key and of the triggers as they are now: it signs their messages; "" unless ON. Never logged */
+    char secret[DDL_SECRET_MAX];
 };
 
 MUST_CHECK bool ddl_triggers_read(struct session *source, struct ddl_triggers *ret_triggers,
                                   struct error *err);
+
+/*
+ * Have these triggers written this message? stamp: DDL_STAMP_SIZE digits, HMAC-SHA256 with the secret over
+ * "XID MESSAGE", so that neither another text nor the same one in another transaction has it.
+ */
+MUST_CHECK bool ddl_triggers_wrote(const struct ddl_triggers *triggers, struct slice signed_text,
+                                   struct slice stamp);
 
 /* One transaction, to be run as a superuser; role is the one that reads the changes. Can be run again. */
 void ddl_triggers_append_install(struct buffer *sql, const char *role);

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`pgcdc ddl install`: event triggers of the source tell the columns of tables, so a pipeline that is behind is certain of them."""
 
+import hashlib
+import hmac
 import json
 import random
 import signal
+import struct
 
 import pytest
 
@@ -24,14 +27,40 @@ def ddl(pipeline, *words):
 
 
 def begin(pipeline, sql=TABLE):
-    pipeline.sink_configuration["drop_column"] = "apply"
     """The sink knows the columns of a table from its first row on; what a start alone knows depends on other transactions."""
+    pipeline.sink_configuration["drop_column"] = "apply"
     pipeline.source.execute(sql)
     pipeline.engine.catch_up()
     if pipeline.source.value("select to_regclass('public.t') is not null"):
         pipeline.source.execute("insert into t (id) values (50)")
         pipeline.engine.catch_up()
     ddl(pipeline, "install")
+
+
+def sign(pipeline, xid, text):
+    """As the triggers sign, with the key that a superuser can read."""
+    secret = pipeline.source.value("""select md5(k.key || ' ' || string_agg(t.oid || ':' || t.xmin || ':' || t.evtenabled::text, ' ' order by t.oid))
+        from pgcdc.ddl_key k cross join pg_event_trigger t group by k.key""")
+    return f"{hmac.new(secret.encode(), f'{xid} {text}'.encode(), hashlib.sha256).hexdigest()} {text}"
+
+
+def written(pipeline):
+    """The triggers' messages that are in the slot's WAL."""
+    for (data,) in pipeline.source.execute("""select data from pg_logical_slot_peek_binary_changes(%s, null, null, 'proto_version', '1', 'publication_names', %s, 'messages', 'true')
+            where get_byte(data, 0) = ascii('M')""", (pipeline.slot_name(), pipeline.name)):
+        _, prefix, rest = bytes(data)[10:].partition(b"pgcdc.ddl\0")
+        size, = struct.unpack(">I", rest[:4])
+        if prefix and size:
+            yield rest[4:4 + size].decode()
+
+
+def emit(pipeline, xid_content, row):
+    """In one transaction a message, whose content may need the transaction's number, and a row."""
+    with pipeline.source.connect(autocommit=False) as connection, connection.cursor() as cursor:
+        cursor.execute("select pg_current_xact_id()::xid::text")
+        content = xid_content(cursor.fetchone()[0])
+        cursor.execute("select pg_logical_emit_message(true, 'pgcdc.ddl', %s), pg_logical_emit_message(true, 'pgcdc.ddl', '')", (content,))
+        cursor.execute(row)
 
 
 def assert_unclear(pipeline):
@@ -144,31 +173,61 @@ def test_tables_that_change_with_others(pipeline):
         pipeline.assert_equal(f"public.{table}")
 
 
-@pytest.mark.parametrize("content", ["lost", "{", "[" * 100000, '{"version": 1}', '{"version": 9, "oid": 1, "stamp": "x", "columns": []}', '{"version": 1, "oid": %(oid)s, "stamp": "0123", "columns": %(columns)s}'])
+def columns_of_t(pipeline, *more):
+    """As if all of them had stayed."""
+    oid = pipeline.source.value("select 't'::regclass::oid")
+    columns = [{"number": number, "dropped": False, "name": name, "type": type_oid, "modifier": -1, "type_sql": type_sql, "missing": None}
+               for number, (name, type_oid, type_sql) in enumerate([("id", 23, "integer"), ("v", 23, "integer"), ("w", 25, "text"), *more], 1)]
+    return json.dumps({"version": 2, "oid": oid, "columns": columns})
+
+
+@pytest.mark.parametrize("content", ["lost", "{", "[" * 100000, "0" * 64, "0" * 64 + " {", "0" * 64 + ' {"version": 2}', "0" * 64 + ' {"version": 9, "oid": 1, "columns": []}', "unsigned"])
 def test_what_others_write_is_not_trusted(told, content):
     """Columns that were dropped and added look as if they had stayed."""
-    columns = json.dumps([{"number": number, "dropped": False, "name": name, "type": type_oid, "modifier": -1, "type_sql": "text", "missing": None}
-                          for number, (name, type_oid) in enumerate([("id", 23), ("v", 23), ("w", 25)], 1)])
-    if content.startswith('{"version": 1, "oid": %'):
-        content = content % {"oid": told.source.value("select 't'::regclass::oid"), "columns": columns}
+    if content == "unsigned":
+        content = "0" * 64 + " " + columns_of_t(told)
     told.source.execute("alter table t drop column w; alter table t add column w text default 'n'")
     told.source.execute("select pg_logical_emit_message(true, 'pgcdc.ddl', %s), pg_logical_emit_message(false, 'pgcdc.ddl', %s), pg_logical_emit_message(true, 'other', %s)", (content,) * 3)
     told.source.execute("insert into t values (100, 1, 'x')")
     assert_unclear(told)
 
 
-def test_a_type_is_no_more_than_a_type(told):
-    """Whoever reads the WAL knows the stamp, and everyone may write a message; its text must not become SQL at the target."""
-    stamp = told.source.value("""select md5(k.key || ' ' || string_agg(t.oid || ':' || t.xmin || ':' || t.evtenabled::text, ' ' order by t.oid))
-        from pgcdc.ddl_key k cross join pg_event_trigger t group by k.key""")
+def test_a_copied_signature_is_not_trusted(told):
+    """Who reads the WAL sees it: of no use for another text, nor for the same text in another transaction."""
+    told.source.execute("alter table t add column z int; alter table t drop column z")
+    signed = list(written(told))
+    assert len(signed) >= 2
+    for content in (signed[-1], signed[-1][:65] + columns_of_t(told)):
+        told.source.execute("alter table t drop column w; alter table t add column w text default 'n'")
+        emit(told, lambda _, content=content: content, "insert into t values (100, 1, 'x')")
+        assert_unclear(told)
+        break_off = told.engine.command("drop")
+        assert break_off.returncode == 0
+        told.target.execute("truncate t")
+        told.source.execute("delete from t where id = 100")
+        told.engine.catch_up()
+        told.source.execute("insert into t (id) values (51) on conflict (id) do update set v = 0")
+        told.engine.catch_up()
+
+
+def test_a_signed_message_is_trusted_and_its_type_is_no_more_than_a_type(told):
+    """Who has the key can sign; the text must not become SQL at the target."""
     told.source.execute("alter table t add column z int default 3")
-    columns = [{"number": number, "dropped": False, "name": name, "type": type_oid, "modifier": -1, "type_sql": type_sql, "missing": None}
-               for number, (name, type_oid, type_sql) in enumerate([("id", 23, "integer"), ("v", 23, "integer"), ("w", 25, "text"), ("z", 23, "integer, add column owned integer")], 1)]
-    told.source.execute("begin; select pg_logical_emit_message(true, 'pgcdc.ddl', %s), pg_logical_emit_message(true, 'pgcdc.ddl', ''); insert into t values (100, 1, 'x', 4); commit",
-                        (json.dumps({"version": 1, "oid": told.source.value("select 't'::regclass::oid"), "stamp": stamp, "columns": columns}),))
+    text = columns_of_t(told, ("z", 23, "integer, add column owned integer"))
+    emit(told, lambda xid: sign(told, xid, text), "insert into t values (100, 1, 'x', 4)")
     told.engine.catch_up()
     told.assert_equal()
     assert told.target.value("select string_agg(attname, ' ' order by attnum) from pg_attribute where attrelid = 't'::regclass and attnum > 0") == "id v w z"
+
+
+def test_triggers_of_another_version_are_not_used(told):
+    """Until they are installed again, which is one transaction."""
+    told.source.execute("""do $$ begin execute replace(pg_get_functiondef('pgcdc.ddl_event'::regproc), 'message format 2', 'message format 1'); end $$""")
+    assert ddl(told, "status").startswith("not complete, of another version")
+    found = next(finding for finding in told.engine.json("check")["findings"] if finding["code"] == "ddl_triggers")
+    assert found["severity"] == "warning" and "ddl install" in found["fix"]
+    ddl(told, "install")
+    assert ddl(told, "status").startswith("installed:")
 
 
 @pytest.mark.parametrize("sql", ["alter event trigger pgcdc_ddl_command disable; alter event trigger pgcdc_ddl_drop disable; %s; alter event trigger pgcdc_ddl_command enable always; "
@@ -303,7 +362,7 @@ def test_the_key_leaves_the_source_nowhere(told):
     told.source.execute("alter publication shop add table pgcdc.ddl_key; update pgcdc.ddl_key set granted_to = '{a}'")
     told.source.execute(UNCLEAR)
     log = told.engine.catch_up("--verbose").stderr
-    assert "its event triggers tell the columns" in log and key not in log and '"stamp"' not in log
+    assert "its event triggers tell the columns" in log and key not in log and '"version"' not in log
     assert told.target.value("select count(*) from pg_class where relname = 'ddl_key'") == 0
 
 

@@ -72,7 +72,7 @@ static struct catalog_tables with_told(struct key_lookup *lookup, const struct c
                                        oid_t oid) {
     const struct catalog_table *now = catalog_tables_find(tables, oid);
     const struct catalog_table *then =
-        lookup->has_followers ? told_columns_find(lookup->told, oid, lookup->triggers.stamp) : NULL;
+        lookup->has_followers ? told_columns_find(lookup->told, oid, &lookup->triggers) : NULL;
     if (now == NULL || then == NULL)
         return *tables;
     lookup->described = *now;

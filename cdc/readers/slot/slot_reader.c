@@ -157,8 +157,7 @@ static bool take_logical(struct slot_reader *slot, const struct replication_mess
     *ret_taken = message->payload.size > 0 && message->payload.data[0] == 'M';
     if (!*ret_taken)
         return true;
-    if (!told_columns_take(&slot->told, decoder_in_transaction(slot->decoder), message->payload, &is_own,
-                           err))
+    if (!told_columns_take(&slot->told, decoder_xid(slot->decoder), message->payload, &is_own, err))
         return error_wrap(err, "the message at %s", lsn_format(message->lsn).text);
     *ret_taken = is_own || !slot->options.messages;
     return true;

@@ -3,21 +3,23 @@
  * told_columns.c - takes the messages apart, and keeps the last one of each table.
  *
  *     Message = 'M' flags:u8 lsn:u64 prefix:string size:u32 content
- *     content = JSON of one table | 'lost' | nothing
+ *     content = stamp ' ' JSON of one table | 'lost' | nothing
  */
 #include "cdc/readers/slot/told_columns.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <yajl/yajl_tree.h>
 
+#include "cdc/base/buffer.h"
 #include "cdc/base/cursor.h"
 #include "cdc/base/log.h"
 #include "cdc/source/ddl_triggers.h"
 #include "decoder/relation.h"
 
 enum {
-    VERSION = 1,
+    VERSION = 2,
     TRANSACTIONAL = 1,
     CONTENT_BYTES_MAX = 4 * 1024 * 1024,
     DEPTH_MAX = 3, /* the table, its columns, one of them */
@@ -27,7 +29,8 @@ enum {
 };
 
 struct told_table {
-    char stamp[DDL_STAMP_MAX];
+    struct slice stamp;
+    struct slice signed_text; /* what the stamp is made of */
     struct catalog_table catalog;
 };
 
@@ -74,8 +77,8 @@ static bool told_text(yajl_val object, const char *key, struct arena *arena, str
 }
 
 /*
- * Is it a name and numbers in parentheses, as format_type makes them, and nothing else? The stamp is in the
- * WAL, for everyone who may read that, and this text becomes a part of a statement at the target.
+ * Is it a name and numbers in parentheses, as format_type makes them, and nothing else? This text becomes a
+ * part of a statement at the target, and who has the key could write another one.
  */
 static bool is_type_text(struct slice text) {
     bool is_quoted = false, is_inside = false;
@@ -135,15 +138,15 @@ static bool take_told_columns(yajl_val root, struct arena *arena, struct catalog
     return table->columns != NULL;
 }
 
-static bool take_told_table(struct told_columns *told, yajl_val root) {
+static bool take_told_table(struct told_columns *told, yajl_val root, struct slice stamp,
+                            struct slice signed_text) {
     long long version = 0, oid = 0;
-    struct slice stamp = {0};
     struct told_table *table = arena_alloc_zero(&told->arena, sizeof *table);
     if (table == NULL || !told_number(root, "version", VERSION, VERSION, &version) ||
-        !told_number(root, "oid", 1, UINT32_MAX, &oid) || !told_text(root, "stamp", &told->arena, &stamp) ||
-        stamp.size == 0 || stamp.size >= sizeof table->stamp)
+        !told_number(root, "oid", 1, UINT32_MAX, &oid))
         return false;
-    memcpy(table->stamp, stamp.data, stamp.size);
+    table->stamp = stamp;
+    table->signed_text = signed_text;
     table->catalog.oid = (oid_t) oid;
     return take_told_columns(root, &told->arena, &table->catalog) &&
            map_put_number(&told->tables, table->catalog.oid, table);
@@ -165,24 +168,47 @@ static bool is_shallow(struct slice json) {
     return depth <= DEPTH_MAX;
 }
 
-static bool take_content(struct told_columns *told, struct slice content) {
+/* "XID JSON", in the arena; NULL when memory is exhausted. *ret_json: where the second begins. */
+static const char *copy_signed(struct told_columns *told, xid_t xid, struct slice json,
+                               struct slice *ret_text, const char **ret_json) {
+    struct buffer text AUTO(buffer_release) = {.bytes_max = CONTENT_BYTES_MAX + BLOCK_BYTES};
+    buffer_printf(&text, "%" PRIu32 " ", xid);
+    const size_t before = text.size;
+    buffer_append(&text, json.data, json.size);
+    const char *copy = buffer_ok(&text) ? arena_copy(&told->arena, buffer_slice(&text)) : NULL;
+    *ret_text = (struct slice){.data = copy, .size = text.size};
+    *ret_json = copy != NULL ? copy + before : NULL;
+    return copy;
+}
+
+static bool take_content(struct told_columns *told, xid_t xid, struct slice content) {
     char problem[PROBLEM_MAX];
-    if (content.size > CONTENT_BYTES_MAX || !is_shallow(content))
+    struct slice signed_text = {0};
+    const char *text = NULL;
+    if (content.size > CONTENT_BYTES_MAX || content.size <= DDL_STAMP_SIZE ||
+        content.data[DDL_STAMP_SIZE] != ' ')
         return false;
-    const char *text = arena_copy(&told->arena, content);
-    yajl_val root =
-        text != NULL && strlen(text) == content.size ? yajl_tree_parse(text, problem, sizeof problem) : NULL;
-    const bool is_taken = root != NULL && take_told_table(told, root);
+    const struct slice json = {.data = content.data + DDL_STAMP_SIZE + 1,
+                               .size = content.size - DDL_STAMP_SIZE - 1};
+    const char *stamp =
+        arena_copy(&told->arena, (struct slice){.data = content.data, .size = DDL_STAMP_SIZE});
+    if (!is_shallow(json) || stamp == NULL || copy_signed(told, xid, json, &signed_text, &text) == NULL ||
+        strlen(text) != json.size)
+        return false;
+    yajl_val root = yajl_tree_parse(text, problem, sizeof problem);
+    const bool is_taken =
+        root != NULL &&
+        take_told_table(told, root, (struct slice){.data = stamp, .size = DDL_STAMP_SIZE}, signed_text);
     yajl_tree_free(root);
     return is_taken;
 }
 
 /* ---- the stream ---- */
 
-static void take_own(struct told_columns *told, struct slice content) {
+static void take_own(struct told_columns *told, xid_t xid, struct slice content) {
     if (told->arena.held_bytes > BYTES_KEPT)
         forget_all(told);
-    if (content.size == 0 || take_content(told, content))
+    if (content.size == 0 || take_content(told, xid, content))
         return;
     forget_all(told);
     if (!told->has_warned)
@@ -192,7 +218,7 @@ static void take_own(struct told_columns *told, struct slice content) {
     told->has_warned = true;
 }
 
-bool told_columns_take(struct told_columns *told, bool in_transaction, struct slice payload, bool *ret_own,
+bool told_columns_take(struct told_columns *told, xid_t xid, struct slice payload, bool *ret_own,
                        struct error *err) {
     struct cursor cursor = cursor_over(payload);
     cursor_u8(&cursor);
@@ -201,15 +227,17 @@ bool told_columns_take(struct told_columns *told, bool in_transaction, struct sl
     const struct slice prefix = cursor_string(&cursor);
     const struct slice content = cursor_bytes(&cursor, cursor_u32(&cursor));
     *ret_own = false;
-    if (!cursor_finish(&cursor) || flags > TRANSACTIONAL || (flags == TRANSACTIONAL && !in_transaction))
+    if (!cursor_finish(&cursor) || flags > TRANSACTIONAL || (flags == TRANSACTIONAL && xid == 0))
         return error_set(err, ERROR_PROTOCOL, "a malformed message of pg_logical_emit_message");
     *ret_own = slice_equal(prefix, slice_of(DDL_MESSAGE_PREFIX));
     if (*ret_own && told->is_on && flags == TRANSACTIONAL)
-        take_own(told, content);
+        take_own(told, xid, content);
     return true;
 }
 
-const struct catalog_table *told_columns_find(const struct told_columns *told, oid_t oid, const char *stamp) {
+const struct catalog_table *told_columns_find(const struct told_columns *told, oid_t oid,
+                                              const struct ddl_triggers *triggers) {
     const struct told_table *table = map_find_number(&told->tables, oid);
-    return table != NULL && stamp[0] != '\0' && strcmp(table->stamp, stamp) == 0 ? &table->catalog : NULL;
+    return table != NULL && ddl_triggers_wrote(triggers, table->signed_text, table->stamp) ? &table->catalog
+                                                                                           : NULL;
 }

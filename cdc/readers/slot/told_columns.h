@@ -15,6 +15,7 @@
 #include "cdc/base/error.h"
 #include "cdc/base/map.h"
 #include "cdc/base/slice.h"
+#include "cdc/source/ddl_triggers.h"
 #include "decoder/catalog_table.h"
 
 struct told_columns {
@@ -29,11 +30,13 @@ void told_columns_init(struct told_columns *told, bool is_on);
 void told_columns_release(struct told_columns *told);
 
 /*
- * payload: a Message message, of anyone. *ret_own: it has the triggers' prefix. One that cannot be read is no
- * error, since everyone may write one: it makes all that was told unknown.
+ * payload: a Message message, of anyone, in the transaction xid, or 0 outside of one. *ret_own: it has the
+ * triggers' prefix. One that cannot be read is no error, since everyone may write one: it makes all that was
+ * told unknown.
  */
-MUST_CHECK bool told_columns_take(struct told_columns *told, bool in_transaction, struct slice payload,
-                                  bool *ret_own, struct error *err);
+MUST_CHECK bool told_columns_take(struct told_columns *told, xid_t xid, struct slice payload, bool *ret_own,
+                                  struct error *err);
 
-/* NULL: nothing was told, or not with this stamp. It lives until the next message is taken. */
-const struct catalog_table *told_columns_find(const struct told_columns *told, oid_t oid, const char *stamp);
+/* NULL: nothing was told, or not by these triggers. It lives until the next message is taken. */
+const struct catalog_table *told_columns_find(const struct told_columns *told, oid_t oid,
+                                              const struct ddl_triggers *triggers);
