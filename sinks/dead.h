@@ -39,6 +39,19 @@ struct dead_result {
     uint64_t waiting; /* letters that wait for those */
 };
 
+/* A letter that `dead skip` has left out for good. */
+struct dead_skipped {
+    const char *id;
+    const char *schema;
+    const char *table;
+    const char *lsn;
+    const char *change;
+    const char *reason; /* that of the operator */
+    const char *done_by;
+    const char *at;
+};
+
+typedef bool dead_skipped_fn(void *context, const struct dead_skipped *skipped, struct error *err);
 typedef bool dead_letter_fn(void *context, const struct dead_letter *letter, struct error *err);
 
 struct sink_dead_ops {
@@ -54,4 +67,6 @@ struct sink_dead_ops {
      */
     bool (*skip)(struct sink *sink, const struct dead_wanted *wanted, bool with_waiting, const char *reason,
                  const char *done_by, struct dead_result *ret_result, struct error *err);
+    /* Those that were skipped, in the order in which that was done. NULL: the sink keeps no log of them. */
+    bool (*list_skipped)(struct sink *sink, dead_skipped_fn *take, void *context, struct error *err);
 };

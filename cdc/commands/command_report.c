@@ -57,8 +57,8 @@ static const struct command_use USES[] = {
     {&OPTION_JSON_OUTPUT,
      "one object: report, and sha256, the hash of the bytes of the value of report. report has pipeline,\n"
      "sink, closes, open, made_at, pgcdc, servers, steps, verify, tables (rows, hashes, LSN, changes),\n"
-     "sequences, schema, accepted, not_accepted, roles, outage_ms, cutover; of several databases pipeline,\n"
-     "closes and databases, the report of each",
+     "left_out (by sink, rule and table), skipped_letters, sequences, schema, accepted, not_accepted,\n"
+     "roles, outage_ms, cutover; of several databases pipeline, closes and databases, the report of each",
      false},
     {&OPTION_HTML,
      "also write a page that a browser shows and prints; it is one file and loads nothing from elsewhere",
@@ -74,8 +74,9 @@ const struct command command_report = {
     .help =
         "Prints what pgcdc migrate has proven, from its steps in the target: of each table the rows and\n"
         "the hash of both sides, the LSN at which they were compared, and where each change went: in =\n"
-        "applied + in the copy + present + skipped. Compares sequences and schema now, and lists the\n"
-        "plan's warnings, accepted or not. Changes nothing.\n"
+        "applied + in the copy + present + skipped. Lists the rows that each rule of the mapping\n"
+        "left out of each sink, and the dead letters that were skipped. Compares sequences and schema now,\n"
+        "and lists the plan's warnings, accepted or not. Changes nothing.\n"
         "\n"
         "The hash of a table is the sum of the hashes of its rows, so it does not depend on their order.\n"
         "Counts of changes are those of the runs that ended orderly, by pgcdc migrate.\n"

@@ -21,8 +21,9 @@ enum { WAIT_STEP_MS = 100 };
 /* That of our sink, by its index in the configuration. */
 static bool keep_ledger(struct migrate *migrate, const struct pipeline_result *result, struct error *err) {
     const size_t at = (size_t) (migrate->sink - migrate->config->sinks);
-    return at >= result->ledger_count || (migrate_reconnect(migrate, err) &&
-                                          proof_store_ledger(&migrate->steps, &result->ledgers[at], err));
+    return at >= result->ledger_count ||
+           (migrate_reconnect(migrate, err) &&
+            proof_store_run(&migrate->steps, migrate->config, &result->ledgers[at], err));
 }
 
 static bool run_until_caught_up(struct migrate *migrate, struct error *err) {

@@ -169,4 +169,13 @@ static bool skip_dead(struct sink *sink, const struct dead_wanted *wanted, bool 
     return skipped;
 }
 
-const struct sink_dead_ops postgres_dead_ops = {.list = list_dead, .retry = retry_dead, .skip = skip_dead};
+static bool list_skipped(struct sink *sink, dead_skipped_fn *take, void *context, struct error *err) {
+    bool exist = false;
+    const bool listed = open_letters(sink, &exist, err) &&
+                        (!exist || dead_list_read_skipped(target_behind(sink), take, context, err));
+    session_close(&target_behind(sink)->session);
+    return listed;
+}
+
+const struct sink_dead_ops postgres_dead_ops = {
+    .list = list_dead, .retry = retry_dead, .skip = skip_dead, .list_skipped = list_skipped};

@@ -72,9 +72,9 @@ LAYERS = {
         "cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source", "cdc/engine", "cdc/verify", "cdc/sequences", "cdc/migrate/proof", "cdc/migrate/steps",
     ],
     "cdc/migrate/schema": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source", "cdc/migrate/steps"],
-    "cdc/migrate/proof": ["cdc/base", "cdc/pq", "cdc/engine", "cdc/verify", "cdc/migrate/steps"],
+    "cdc/migrate/proof": ["cdc/base", "cdc/pq", "sinks", "cdc/engine", "cdc/verify", "cdc/migrate/steps"],
     "cdc/migrate/report": [
-        "cdc/base", "cdc/pq", "cdc/config", "cdc/source", "cdc/engine", "cdc/check", "cdc/sequences", "cdc/migrate/globals", "cdc/migrate/proof", "cdc/migrate/schema",
+        "cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source", "cdc/engine", "cdc/check", "cdc/sequences", "cdc/migrate/globals", "cdc/migrate/proof", "cdc/migrate/schema",
         "cdc/migrate/steps",
     ],
     "cdc/migrate": [

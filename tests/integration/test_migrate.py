@@ -221,6 +221,43 @@ def test_changes_are_counted_over_all_runs(moved):
     assert counts == {"in": 5, "applied": 5, "in_copy": 0, "present": 0, "skipped": 0, "closes": True}
 
 
+def test_rows_that_rules_of_another_sink_leave_out_are_listed_over_all_runs(pipeline, tmp_path):
+    """The sink that the database moves to has no rules; those beside it may have some."""
+    pipeline.source.execute(T)
+    pipeline.engine.configuration["sinks"].append({"name": "feed", "type": "null"})
+    pipeline.engine.configuration["mapping"] = [{"match": "public.*", "where": "id > 10", "sinks": ["feed"]}]
+    found = []
+    for i in (1, 2):
+        migrate(pipeline, "--until", "caught-up")
+        found.append([(each["changes"], each["copied_rows"]) for each in report(pipeline, 4)["left_out"]])
+        pipeline.source.execute(f"update t set v = v || 'x' where id in ({i}, 7, 77)")
+    migrate(pipeline, "--until", "verified")
+    (counts,) = report(pipeline, 0)["left_out"]
+    assert counts == {"sink": "feed", "rule": "public.*", "table": "public.t", "changes": 4, "copied_rows": 10} and found == [[(0, 10)], [(2, 10)]]
+    page = tmp_path / "report.html"
+    said = pipeline.engine.command("report", "--html", str(page)).stdout
+    assert "left out of sink feed by rule public.*, of public.t: 4 changes, and 10 rows of copies\n" in said
+    assert "<td>feed<td>public.*<td>public.t" in page.read_text(encoding="utf-8")
+
+
+def test_skipped_dead_letters_are_listed_with_their_reason(moved, tmp_path):
+    moved.sink_configuration["on_error"] = "dead_letter"
+    moved.target.execute("alter table t add constraint few check (id < 1001)")
+    moved.source.execute("insert into t values (1001, 'secret'), (1002, 'secret')")
+    migrate(moved, "--until", "caught-up")
+    assert report(moved, 4)["skipped_letters"] == []
+    first = json.loads(moved.engine.command("dead list", "--json").stdout.splitlines()[0])
+    skipped = moved.engine.command("dead skip", str(first["id"]), "--reason", "sold <b>twice</b>")
+    assert skipped.returncode == 0, skipped.stderr
+    (found,) = report(moved, 4)["skipped_letters"]
+    expected = {"sink": "warehouse", "table": '"public"."t"', "id": first["id"], "commit_lsn": first["commit_lsn"], "index": first["index"], "reason": "sold <b>twice</b>"}
+    assert found.items() >= expected.items() and "@" in found["by"] and found["at"].endswith("Z")
+    page = tmp_path / "report.html"
+    said = moved.engine.command("report", "--html", str(page)).stdout
+    assert f'dead letter {first["id"]} of sink warehouse was skipped: "public"."t", LSN {first["commit_lsn"]}, by ' in said and ": sold <b>twice</b>\n" in said
+    assert "sold &lt;b&gt;twice&lt;/b&gt;" in page.read_text(encoding="utf-8") and "secret" not in said
+
+
 def test_a_page_shows_the_same_and_escapes_what_is_not_ours(pipeline, tmp_path):
     pipeline.source.execute('create table "<b>&" (id int primary key); insert into "<b>&" values (1)')
     migrate(pipeline, "--until", "verified")

@@ -13,6 +13,7 @@
 #include "cdc/migrate/steps/step_detail.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/verify/verify_print.h"
+#include "sinks/left_out.h"
 
 static const char *const SIDES[LEDGER_SIDES] = {[LEDGER_IN] = "in",
                                                 [LEDGER_WRITTEN] = "applied",
@@ -135,49 +136,89 @@ bool proof_store_verify(struct steps *steps, const struct config_sink *sink, con
     return end_transaction(steps, is_written, err);
 }
 
-/* $4…: the counts of this run. */
+/* $4: the counts of this run. */
 static const char ADD[] =
     "insert into pgcdc.migration as m (pipeline, step, object, state, detail, started_at, ended_at)"
-    " values ($1, '" PROOF_LEDGER "', $2, 'done', $3, pg_catalog.clock_timestamp(),"
-    "  pg_catalog.clock_timestamp())"
+    " values ($1, $2, $3, 'done', $4, pg_catalog.clock_timestamp(), pg_catalog.clock_timestamp())"
     " on conflict (pipeline, step, object) do update set ended_at = excluded.ended_at, detail ="
     " (select pg_catalog.json_object_agg(n.key, n.value::text::numeric + coalesce((m.detail::json ->> n.key)"
     "::numeric, 0))::text from pg_catalog.json_each(excluded.detail::json) n)";
 
+/* The open map of json has the counts. */
+static bool add_counts(struct steps *steps, const char *step, const char *object, struct json_writer *json,
+                       struct error *err) {
+    struct buffer detail AUTO(buffer_release) = {0};
+    const char *values[] = {steps->pipeline, step, object, NULL};
+    yajl_gen_map_close(json->generator);
+    return step_detail(json, &detail, &values[3], err) &&
+           session_query(&steps->session, ADD, 4, values, NULL, NULL, err);
+}
+
 static bool add_table(struct steps *steps, const struct ledger_table *table, struct json_writer *json,
                       struct error *err) {
     struct buffer name AUTO(buffer_release) = {.bytes_max = 4096};
-    struct buffer detail AUTO(buffer_release) = {0};
-    const char *values[] = {steps->pipeline, NULL, NULL};
     append_name(&name, table->schema, table->name);
+    if (buffer_text(&name) == NULL)
+        return error_no_memory(err);
     json_writer_begin(json);
     yajl_gen_map_open(json->generator);
     for (size_t i = 0; i < LEDGER_SIDES; i++)
         json_put_number(json, SIDES[i], (int64_t) table->counts[i]);
-    yajl_gen_map_close(json->generator);
-    values[1] = buffer_text(&name);
-    if (values[1] == NULL)
-        return error_no_memory(err);
-    return step_detail(json, &detail, &values[2], err) &&
-           session_query(&steps->session, ADD, 3, values, NULL, NULL, err);
+    return add_counts(steps, PROOF_LEDGER, name.data, json, err);
 }
 
-static bool add_tables(struct steps *steps, const struct ledger *ledger, struct error *err) {
+static bool add_left_out(struct steps *steps, const char *sink, const struct left_out *item,
+                         struct json_writer *json, struct error *err) {
+    struct buffer object AUTO(buffer_release) = {0};
+    const char *text = NULL;
+    json_writer_begin(json);
+    yajl_gen_array_open(json->generator);
+    json_put_text(json, slice_of(sink));
+    json_put_text(json, slice_of(item->table));
+    json_put_text(json, slice_of(item->rule));
+    yajl_gen_array_close(json->generator);
+    if (!step_detail(json, &object, &text, err))
+        return false;
+    json_writer_begin(json);
+    yajl_gen_map_open(json->generator);
+    json_put_number(json, "changes", (int64_t) item->changes);
+    json_put_number(json, "copied", (int64_t) item->copied);
+    return add_counts(steps, PROOF_LEFT_OUT, text, json, err);
+}
+
+static bool add_left_outs(struct steps *steps, const struct config *config, struct json_writer *json,
+                          struct error *err) {
+    struct left_out item;
+    for (size_t i = 0; i < config->sink_count; i++) {
+        const struct sink_config *sink = &config->sinks[i].sink;
+        for (size_t k = 0; sink->left_out != NULL && left_out_at(sink->left_out, k, &item); k++)
+            if (!add_left_out(steps, sink->name, &item, json, err))
+                return false;
+    }
+    return true;
+}
+
+static bool add_run(struct steps *steps, const struct config *config, const struct ledger *ledger,
+                    struct error *err) {
     struct json_writer json AUTO(json_writer_release) = {0};
     if (!json_writer_init(&json, err))
         return false;
     for (size_t i = 0; i < ledger->count; i++)
         if (!add_table(steps, ledger->tables[i], &json, err))
             return false;
-    return true;
+    return add_left_outs(steps, config, &json, err);
 }
 
-bool proof_store_ledger(struct steps *steps, const struct ledger *ledger, struct error *err) {
-    if (ledger->count == 0)
-        return true;
+bool proof_store_run(struct steps *steps, const struct config *config, const struct ledger *ledger,
+                     struct error *err) {
     if (!session_execute(&steps->session, "begin", err))
         return false;
-    const bool is_written = add_tables(steps, ledger, err);
+    const bool is_written = add_run(steps, config, ledger, err);
     FAULT_POINT("proof-counted");
-    return end_transaction(steps, is_written, err);
+    if (!end_transaction(steps, is_written, err))
+        return false;
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (config->sinks[i].sink.left_out != NULL)
+            left_out_forget(config->sinks[i].sink.left_out);
+    return true;
 }

@@ -79,10 +79,35 @@ static bool read_whole(struct steps *steps, struct arena *arena, struct proof *p
     return take_text(arena, rows, 0, 0, &proof->lsn) ? true : error_no_memory(err);
 }
 
+static bool take_left_out(struct arena *arena, const PGresult *rows, int row, struct proof_left_out *item) {
+    item->changes = strtoull(PQgetvalue(rows, row, 3), NULL, 10);
+    item->copied = strtoull(PQgetvalue(rows, row, 4), NULL, 10);
+    return take_text(arena, rows, row, 0, &item->sink) && take_text(arena, rows, row, 1, &item->table) &&
+           take_text(arena, rows, row, 2, &item->rule);
+}
+
+static bool read_left_out(struct steps *steps, struct arena *arena, struct proof *proof, struct error *err) {
+    static const char SQL[] =
+        "select object::json ->> 0, object::json ->> 1, object::json ->> 2, detail::json ->> 'changes',"
+        " detail::json ->> 'copied' from pgcdc.migration where pipeline = $1 and step = '" PROOF_LEFT_OUT
+        "' order by 1, 2, 3";
+    static const struct result_shape SHAPE = {"the query for what was left out", 0, RESULT_ROWS_ANY, 5, 0};
+    PGresult *rows AUTO_PGRESULT = NULL;
+    if (!session_query(&steps->session, SQL, 1, &steps->pipeline, &SHAPE, &rows, err))
+        return false;
+    proof->left_out_count = (size_t) PQntuples(rows);
+    proof->left_out = arena_alloc_zero(arena, (proof->left_out_count + 1) * sizeof *proof->left_out);
+    for (size_t i = 0; proof->left_out != NULL && i < proof->left_out_count; i++)
+        if (!take_left_out(arena, rows, (int) i, &proof->left_out[i]))
+            return error_no_memory(err);
+    return proof->left_out != NULL ? true : error_no_memory(err);
+}
+
 bool proof_read(struct steps *steps, struct arena *arena, struct proof *ret_proof, struct error *err) {
     *ret_proof = (struct proof){.lsn = ""};
     return !steps->exists ||
-           (read_tables(steps, arena, ret_proof, err) && read_whole(steps, arena, ret_proof, err));
+           (read_tables(steps, arena, ret_proof, err) && read_whole(steps, arena, ret_proof, err) &&
+            read_left_out(steps, arena, ret_proof, err));
 }
 
 bool proof_table_closes(const struct proof_table *table) {

@@ -168,7 +168,8 @@ bool report_make(struct report *report, struct error *err) {
            read_cutover(report, err) &&
            globals_list_roles(report->config, report->sink, report->stop, &report->arena, &report->roles,
                               err) &&
-           report_read_findings(report, err) && compare_now(report, err) && report_judge(report, err);
+           report_read_findings(report, err) && report_read_skipped(report, err) &&
+           compare_now(report, err) && report_judge(report, err);
 }
 
 void report_release(struct report *report) {

@@ -21,6 +21,18 @@ struct report_server {
     char version[32]; /* "15.4"; "" if it cannot be reached */
 };
 
+/* A dead letter that `pgcdc dead skip` has left out. Texts in the report's arena. */
+struct report_skipped {
+    const char *sink;
+    const char *table; /* quoted, schema.table */
+    const char *id;
+    const char *lsn;
+    const char *change; /* its number in the transaction */
+    const char *reason;
+    const char *done_by;
+    const char *at;
+};
+
 struct report {
     const struct config *config;
     const struct config_sink *sink;
@@ -35,11 +47,13 @@ struct report {
     bool has_sequences; /* false: they could not be compared */
     struct schema_comparison schema;
     bool has_schema;
-    struct findings findings;   /* warnings of the plan */
-    struct globals_roles roles; /* that this program has made */
-    const char *cutover;        /* the detail of its step, JSON; NULL: there was none */
-    int64_t outage_ms;          /* of the cutover; -1: not known */
-    struct buffer open;         /* what does not close: a line for each */
+    struct findings findings;       /* warnings of the plan */
+    struct globals_roles roles;     /* that this program has made */
+    const char *cutover;            /* the detail of its step, JSON; NULL: there was none */
+    int64_t outage_ms;              /* of the cutover; -1: not known */
+    struct report_skipped *skipped; /* of all sinks that keep a log of them */
+    size_t skipped_count, skipped_capacity;
+    struct buffer open; /* what does not close: a line for each */
     struct arena arena;
     struct steps at; /* the target */
     struct session source;
@@ -55,6 +69,9 @@ static inline bool report_closes(const struct report *report) {
 
 /* report_findings.c: the plan's warnings, with what the configuration accepts now. */
 MUST_CHECK bool report_read_findings(struct report *report, struct error *err);
+
+/* report_skipped.c: what cannot be read now is open. */
+MUST_CHECK bool report_read_skipped(struct report *report, struct error *err);
 
 /* report_judge.c: fills open. */
 MUST_CHECK bool report_judge(struct report *report, struct error *err);
@@ -73,6 +90,12 @@ MUST_CHECK bool report_print(struct report *report, FILE *file, struct error *er
 void report_print_part(const struct report *report, FILE *file);
 void report_append_html(struct buffer *page, const struct report *report);
 MUST_CHECK bool report_write_html(struct report *report, const char *path, struct error *err);
+
+/* report_left_out.c: what the target lacks on purpose. The first puts two keys into the open map. */
+enum { REPORT_ROWS_SHOWN_MAX = 5000 }; /* of a table of a page; a browser is slow with more */
+void report_put_left_out(struct json_writer *json, const struct report *report);
+void report_print_left_out(const struct report *report, FILE *file);
+void report_append_left_out(struct buffer *page, const struct report *report);
 
 /* report_json.c: the body, and its hash in hexadecimal. */
 struct report_hash {

@@ -9,8 +9,6 @@
 #include "cdc/base/page.h"
 #include "cdc/migrate/report/report.h"
 
-enum { ROWS_SHOWN_MAX = 5000 }; /* of a table of the page; a browser is slow with more */
-
 static void append_head(struct buffer *page, const struct report *report) {
     buffer_append_text(page, "<p>");
     for (size_t i = 0; i < sizeof report->servers / sizeof *report->servers; i++) {
@@ -66,12 +64,12 @@ static void append_tables(struct buffer *page, const struct proof *proof) {
                              "class=\"n\">Target rows<th>Hash<th>LSN<th class=\"n\">Changes in<th "
                              "class=\"n\">Applied<th class=\"n\">In the copy<th class=\"n\">Present<th "
                              "class=\"n\">Skipped\n");
-    for (size_t i = 0; i < proof->count && i < ROWS_SHOWN_MAX; i++)
+    for (size_t i = 0; i < proof->count && i < REPORT_ROWS_SHOWN_MAX; i++)
         append_table(page, &proof->tables[i]);
     buffer_append_text(page, "</table>\n");
-    if (proof->count > ROWS_SHOWN_MAX)
+    if (proof->count > REPORT_ROWS_SHOWN_MAX)
         buffer_printf(page, "<p>And %zu more, which pgcdc report --json lists.\n",
-                      proof->count - ROWS_SHOWN_MAX);
+                      proof->count - REPORT_ROWS_SHOWN_MAX);
 }
 
 static void append_sequences(struct buffer *page, const struct report *report) {
@@ -82,7 +80,7 @@ static void append_sequences(struct buffer *page, const struct report *report) {
     }
     buffer_append_text(page, "<table><tr><th>Sequence<th>State<th class=\"n\">Source<th "
                              "class=\"n\">Target\n");
-    for (size_t i = 0; i < report->sequences.count && i < ROWS_SHOWN_MAX; i++) {
+    for (size_t i = 0; i < report->sequences.count && i < REPORT_ROWS_SHOWN_MAX; i++) {
         const struct sequence *sequence = &report->sequences.items[i];
         buffer_append_text(page, "<tr><td>");
         page_text(page, sequence->schema);
@@ -137,6 +135,7 @@ void report_append_html(struct buffer *page, const struct report *report) {
     append_open(page, report);
     append_steps(page, report);
     append_tables(page, &report->proof);
+    report_append_left_out(page, report);
     append_sequences(page, report);
     append_schema(page, report);
     append_roles(page, report);

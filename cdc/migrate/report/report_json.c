@@ -196,6 +196,7 @@ static void put_body(struct json_writer *json, const struct report *report) {
     put_steps(json, report);
     put_verify(json, &report->proof);
     put_tables(json, &report->proof);
+    report_put_left_out(json, report);
     put_sequences(json, report);
     put_schema(json, report);
     put_findings(json, &report->findings, "accepted", true);

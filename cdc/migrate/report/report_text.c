@@ -85,6 +85,7 @@ void report_print_part(const struct report *report, FILE *file) {
     fprintf(file, "migration of pipeline %s into sink %s\n", report->config->name, report->sink->sink.name);
     print_servers(report, file);
     print_tables(report, file);
+    report_print_left_out(report, file);
     print_rest(report, file);
     print_roles(report, file);
     print_open(report, file);

@@ -42,7 +42,8 @@ bool schema_find_sink(const struct config *config, const char *name, const struc
     return name != NULL
                ? error_set(err, ERROR_CONFIG, "%s: no sink that is a PostgreSQL database has the name %s",
                            config->path, name)
-               : error_set(err, ERROR_CONFIG, "%s: no sink is a PostgreSQL database", config->path);
+               : error_set(err, ERROR_CONFIG, "%s: no sink is a PostgreSQL database without a mapping",
+                           config->path);
 }
 
 /* ---- apply ---- */

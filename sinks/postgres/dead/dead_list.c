@@ -31,9 +31,11 @@
     "   and (m.keys && r.keys or m.keys = '{}' or r.keys = '{}')),"                                          \
     " wanted as (select * from mine where $5::bigint is null or id in (select id from related))"
 
+#define AT_TEXT "pg_catalog.to_char(at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+
 #define LETTER_COLUMNS                                                                                       \
     " id, table_schema, table_name, lsn, change, state, coalesce(sqlstate, ''), coalesce(reason, ''),"       \
-    " coalesce(remedy, ''), pg_catalog.to_char(at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+    " coalesce(remedy, ''), " AT_TEXT
 
 enum { LETTER_FIELDS = 10, LETTER_RECORD = 10 };
 
@@ -107,6 +109,34 @@ bool dead_list_read(struct target *target, const struct dead_wanted *wanted,
                                          values, &SHAPE, list_letter, &listing, err);
     arena_release(&listing.arena);
     return read;
+}
+
+struct skipped_listing {
+    dead_skipped_fn *take;
+    void *context;
+};
+
+static bool list_skipped_letter(void *context, const PGresult *row, struct error *err) {
+    const struct skipped_listing *listing = context;
+    const struct dead_skipped skipped = {.id = PQgetvalue(row, 0, 0),
+                                         .schema = PQgetvalue(row, 0, 1),
+                                         .table = PQgetvalue(row, 0, 2),
+                                         .lsn = PQgetvalue(row, 0, 3),
+                                         .change = PQgetvalue(row, 0, 4),
+                                         .reason = PQgetvalue(row, 0, 5),
+                                         .done_by = PQgetvalue(row, 0, 6),
+                                         .at = PQgetvalue(row, 0, 7)};
+    return listing->take(listing->context, &skipped, err);
+}
+
+bool dead_list_read_skipped(struct target *target, dead_skipped_fn *take, void *context, struct error *err) {
+    static const char SQL[] =
+        "select letter, table_schema, table_name, lsn, change, coalesce(reason, ''),"
+        " done_by, " AT_TEXT " from pgcdc.dead_log where " MINE " and action = 'skipped' order by id";
+    static const struct result_shape SHAPE = {"the list of skipped letters", 0, RESULT_ROWS_ANY, 8, 0};
+    const char *const values[] = {target->row.pipeline, target->row.sink, target->row.stream};
+    struct skipped_listing listing = {.take = take, .context = context};
+    return session_query_rows(&target->session, SQL, 3, values, &SHAPE, list_skipped_letter, &listing, err);
 }
 
 static bool no_letter(struct target *target, const struct dead_wanted *wanted, struct error *err) {

@@ -30,6 +30,10 @@ MUST_CHECK bool dead_list_read(struct target *target, const struct dead_wanted *
                                struct dead_record_reader *reader, dead_letter_fn *take, void *context,
                                struct error *err);
 
+/* What pgcdc.dead_log has of `dead skip`. */
+MUST_CHECK bool dead_list_read_skipped(struct target *target, dead_skipped_fn *take, void *context,
+                                       struct error *err);
+
 /*
  * Begins a transaction of the target that no transaction of the engine overlaps: it has the lock of the
  * position's row.
