@@ -240,3 +240,30 @@ def follow_or_copy(pipeline):
         pipeline.engine.stop()
         pipeline.engine.catch_up()
     pipeline.assert_equal()
+
+
+@pytest.mark.parametrize("mode", ["merge", "append"])
+def test_a_column_that_is_gone_and_of_which_nothing_is_known(pipeline, mode):
+    """`pgcdc check` knows no statement for it; what the message says works to the letter."""
+    if mode == "append":
+        pipeline.engine.configuration["mapping"] = [{"match": "public.t", "mode": "append"}]
+    pipeline.source.execute(TABLE)
+    pipeline.engine.catch_up()
+    pipeline.target.execute("delete from pgcdc.columns")
+    pipeline.source.execute("alter table t add column d text; insert into t values (100, 1, 'x', 2, 'd'); alter table t drop column d; insert into t values (101, 1, 'x', 2)")
+    stopped = pipeline.engine.command("run", "--until", "caught-up")
+    assert stopped.returncode == 1, stopped.stderr
+    said = stopped.stderr.splitlines()[-1]
+    assert "pgcdc check" not in said, said
+    if mode == "append":
+        assert re.search(r'table public\.t has no column "d", which the source had and has no more.*add column "d" to table public\.t at the target, with a type', said), said
+        pipeline.target.execute('alter table public.t add column "d" text')
+        pipeline.engine.catch_up()
+        assert pipeline.target.execute("select d from t where id >= 100 order by id") == [("d",), (None,)]
+        return
+    table, copied = re.search(r"drop table (\S+) at the target and run `pgcdc table copy (\S+)`", said).groups()
+    pipeline.target.execute(f"drop table {table}")
+    copy = pipeline.engine.command("table copy", copied)
+    assert copy.returncode == 0, copy.stderr
+    pipeline.engine.catch_up()
+    assert_same(pipeline, "t")

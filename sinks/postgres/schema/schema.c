@@ -165,6 +165,13 @@ static bool find_place(struct session *session, const struct relation *relation,
 
 /* ---- what stops ---- */
 
+static bool is_at_source(const struct catalog_table *catalog, struct slice name) {
+    for (uint32_t i = 0; i < catalog->column_count; i++)
+        if (!catalog->columns[i].is_dropped && slice_equal(catalog->columns[i].name, name))
+            return true;
+    return false;
+}
+
 /* What SQL says by itself: the message has no room for a statement that is cut off. */
 static bool explain_statement(const char *sql, struct error *err) {
     return strlen(sql) + sizeof "; then start again" < ERROR_REMEDY_MAX
@@ -199,6 +206,34 @@ static bool stop_unclear(const struct schema *schema, const struct place *place,
         "drop table %s at the target and run `pgcdc table copy %s.%s`, which makes it anew and "
         "copies its rows; then start again",
         place->name, relation->schema.data, relation->name.data);
+}
+
+/*
+ * A column of the definition that neither the target nor, by now, the source has. A table of which nothing is
+ * known does not get it, and `pgcdc check` does not know it.
+ */
+static const struct column *find_gone(const struct schema_plan *plan) {
+    for (uint32_t i = 0; i < plan->relation->column_count; i++) {
+        const struct column *column = schema_plan_in_sink(plan, i);
+        if (column != NULL && !plan->ignores[i] && plan_columns_find_name(plan->columns, column->name) < 0 &&
+            !is_at_source(plan->relation->catalog, plan->relation->columns[i].name))
+            return column;
+    }
+    return NULL;
+}
+
+/* The column's values were never in a row that is kept, but they are in those that come. */
+static bool stop_gone(const struct schema *schema, const struct place *place, const struct schema_plan *plan,
+                      const struct column *column, struct error *err) {
+    if (plan->in_sink->mode == ROWS_MERGED)
+        return stop_unclear(schema, place, plan->in_sink, err);
+    error_set(err, ERROR_DATA, "target: table %s has no column \"%s\", which the source had and has no more",
+              place->name, column->name.data);
+    return error_remedy(
+        err,
+        "add column \"%s\" to table %s at the target, with a type that holds its values; then "
+        "start again",
+        column->name.data, place->name);
 }
 
 static bool stop_refused(const struct schema *schema, const struct schema_plan *plan, struct error *err) {
@@ -419,11 +454,27 @@ static bool follow_table(struct schema *schema, const struct place *place, struc
         return false;
     plan->columns = columns;
     plan->shapes = shapes;
-    if (!schema_plan_make(plan, err) || !carry_out(schema, plan, err))
+    if (!schema_plan_make(plan, err))
+        return false;
+    const struct column *gone = plan->known == NULL && plan->refused == NULL ? find_gone(plan) : NULL;
+    if (gone != NULL)
+        return stop_gone(schema, place, plan, gone, err);
+    if (!carry_out(schema, plan, err))
         return false;
     tell_old_values(schema, plan);
     return note_known(schema, plan, place->oid, err) &&
            (!alters || session_execute(session, END_LIMIT, err)) && tell_news(schema, plan, transaction, err);
+}
+
+/* Nothing is known of the table, and its columns are not certain: it is written by their names. */
+static bool check_names(const struct schema *schema, const struct place *place,
+                        const struct relation *in_sink, struct error *err) {
+    PGresult *columns AUTO_PGRESULT = NULL;
+    if (!plan_columns_read(&schema->target->session, place->oid, &columns, err))
+        return false;
+    const struct schema_plan plan = {.relation = source_of(in_sink), .in_sink = in_sink, .columns = columns};
+    const struct column *gone = find_gone(&plan);
+    return gone == NULL || stop_gone(schema, place, &plan, gone, err);
 }
 
 /* Another table of the target, which an operator has made, has the columns that he gave it. */
@@ -454,10 +505,10 @@ bool schema_follow(struct schema *schema, const struct relation *of_change,
     if (place.oid == 0)
         return true;
     if (!column_numbers_find(relation, known, numbers)) {
-        if (known == NULL)
+        if (known == NULL ? check_names(schema, &place, in_sink, err)
+                          : stop_unclear(schema, &place, in_sink, err))
             return true;
-        stop_unclear(schema, &place, in_sink, err);
-        return error_transaction(err, transaction->commit_lsn);
+        return err->kind == ERROR_DATA ? error_transaction(err, transaction->commit_lsn) : false;
     }
     struct schema_policy policy;
     if (!schema_policy_of_table(schema->target->sink.config, &schema->policy, relation->schema.data,
