@@ -207,12 +207,15 @@ struct sink_copy_ops {
     bool (*end)(struct sink *sink, const struct position *position, struct error *err);
 };
 
+/* What a sink knows of its table's columns, compared with those that the source's table has now. */
+enum sink_columns { COLUMNS_FIT, COLUMNS_DIFFER, COLUMNS_UNKNOWN };
+
 /*
  * A copy in chunks (chunk.h), while changes are written. The runner's handle stores the plan; copiers are
  * further handles, each used by one thread, which store the chunks:
  *
- *     copy.begin -> find_parts -> store;    load -> (write | note? commit)*
- *     open -> (prepare (begin copy.data* end)* table_end?)* -> close
+ *     copy.begin -> find_parts -> store;    load -> (write | define? note? commit)*
+ *     open -> (has_columns? prepare (begin copy.data* end)* table_end?)* -> close
  *
  * A sink with one writer has mark instead of copiers:
  *
@@ -230,6 +233,12 @@ struct sink_chunk_ops {
     bool (*load)(struct sink *sink, struct arena *arena, struct chunk_plan *ret_plan, struct error *err);
     /* Stored, and carried out, with the next commit. */
     bool (*note)(struct sink *sink, const struct chunk_note *note, struct error *err);
+    /*
+     * Between two transactions: the source's table had these columns at lsn, which the stream has passed, and
+     * no change since has brought others. The sink's table gets them, with the next commit. The relation has
+     * the catalog, which is certain, and is valid until then.
+     */
+    bool (*define)(struct sink *sink, const struct relation *relation, lsn_t lsn, struct error *err);
 
     /*
      * Not NULL: the sink has one writer, so there are no copiers, and the functions after withdraw are NULL,
@@ -250,6 +259,13 @@ struct sink_chunk_ops {
 
     /* Opens a copier of an open sink. */
     bool (*open)(struct sink *copier, const struct sink *sink, struct error *err);
+    /*
+     * NULL, as define: the sink's tables do not follow the columns. Before prepare, of the source's table,
+     * which sends all its columns: are those the columns of the sink's table? Unless they are, chunks of it
+     * wait for a change or for define.
+     */
+    bool (*has_columns)(struct sink *copier, const struct table *table, enum sink_columns *ret_answer,
+                        struct error *err);
     /* The chunks that follow are of this table. Sets left_to_sink and sink_takes_binary of its columns. */
     bool (*prepare)(struct sink *copier, struct table *table, struct error *err);
     /*

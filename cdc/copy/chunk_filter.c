@@ -21,8 +21,9 @@ struct chunk_filter *chunk_filter_new(struct chunk_map *map, size_t changes_max)
     filter->kept = calloc(changes_max, sizeof *filter->kept);
     filter->kept_capacity = changes_max;
     filter->places = calloc(2 * changes_max, sizeof *filter->places);
+    filter->kept_lsns = calloc(map->table_count + 1, sizeof *filter->kept_lsns);
     arena_init(&filter->arena, BLOCK_BYTES, ARENA_BYTES_MAX);
-    if (filter->kept != NULL && filter->places != NULL)
+    if (filter->kept != NULL && filter->places != NULL && filter->kept_lsns != NULL)
         return filter;
     chunk_filter_free(filter);
     return NULL;
@@ -38,6 +39,7 @@ void chunk_filter_free(struct chunk_filter *filter) {
     free(filter->dirty);
     free(filter->emptied);
     free(filter->places);
+    free(filter->kept_lsns);
     free(filter);
 }
 
@@ -443,6 +445,11 @@ static bool take_truncate(struct chunk_filter *filter, const struct change *chan
     return true;
 }
 
+lsn_t chunk_filter_kept_lsn(const struct chunk_filter *filter, oid_t oid) {
+    const struct map_table *table = chunk_map_table(filter->map, oid);
+    return table != NULL ? filter->kept_lsns[table - filter->map->tables] : 0;
+}
+
 /* ---- what the source is asked ---- */
 
 /* Of these types, in their base type, the binary form is the text. */
@@ -508,8 +515,14 @@ static bool take_one(struct chunk_filter *filter, const struct change *change,
         if (*ret_awaited != NULL)
             return true;
     }
-    if (change_is_row(change))
-        return take_row(filter, change, ret_awaited, err);
+    if (change_is_row(change)) {
+        const size_t before = filter->kept_count;
+        if (!take_row(filter, change, ret_awaited, err))
+            return false;
+        if (filter->kept_count > before && filter->table != NULL)
+            filter->kept_lsns[filter->table - filter->map->tables] = change->transaction->commit_lsn;
+        return true;
+    }
     if (change->kind == CHANGE_TRUNCATE)
         return take_truncate(filter, change, ret_awaited, err);
     keep(filter, change);

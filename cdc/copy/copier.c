@@ -20,6 +20,7 @@
 #include "cdc/copy/copy_out.h"
 #include "cdc/pq/identifier.h"
 #include "cdc/pq/lock_wait.h"
+#include "cdc/source/catalog_columns.h"
 #include "cdc/source/source.h"
 #include "cdc/source/wal_page.h"
 
@@ -61,9 +62,11 @@ struct copier {
     lsn_t read_lsn;
     int64_t read_ms; /* when the snapshot was taken */
     bool is_locked;  /* its table is, by another session */
+    bool awaits;     /* the sink's table has other columns */
     uint64_t rows;
     uint64_t shown_rows, shown_bytes; /* moved since the progress was told */
     int64_t said_locked_ms;           /* when that was logged last; 0: never */
+    int64_t says_awaits_ms;           /* when that is logged next; 0: nothing waits */
 };
 
 /* A chunk's rows are found by index, also when statistics are old. */
@@ -283,10 +286,76 @@ static bool own_table(struct copier *copier, const struct table *table, struct e
     return true;
 }
 
+/* ---- columns ---- */
+
+/*
+ * What the table's columns are at read_lsn. No transaction that alters the table is open, since it is locked,
+ * and each that altered it before has its commit in the WAL that is flushed.
+ */
+static bool read_columns(struct copier *copier, const struct copier_table *known, struct arena *arena,
+                         struct catalog_tables *ret_columns, struct error *err) {
+    const char *slot = copier->copiers->config->source.slot;
+    struct xid_snapshot snapshot = {0};
+    lsn_t lsn = 0;
+    if (!session_execute(&copier->source, "begin isolation level repeatable read read only", err) ||
+        !lock_table(copier, known->table, err) || !read_snapshot(copier, &snapshot, err))
+        return false;
+    xid_snapshot_release(&snapshot);
+    return check_definition(copier, known, err) &&
+           catalog_columns_read(&copier->source, slot, known->table->oid, arena, ret_columns, &lsn, err) &&
+           wait_flushed(copier, err) && read_flush_lsn(copier, &copier->read_lsn, err) &&
+           session_execute(&copier->source, "rollback", err);
+}
+
+/* *ret_asked: the runner tells the sink. False: the sink does not follow this table. */
+static bool ask_columns(struct copier *copier, const struct copier_table *known, bool *ret_asked,
+                        struct error *err) {
+    struct awaited_columns *awaited = copier->copiers->awaited;
+    struct catalog_tables columns = {0};
+    struct arena arena AUTO(arena_release);
+    arena_init(&arena, BLOCK_BYTES, ARENA_BYTES_MAX);
+    *ret_asked = true;
+    if (awaited_columns_has(awaited, known->table->oid))
+        return true;
+    if (!read_columns(copier, known, &arena, &columns, err))
+        return false;
+    *ret_asked = columns.count == 1 && !columns.tables[0].sends_part;
+    if (!*ret_asked)
+        return true;
+    if (!awaited_columns_add(awaited, known->table, &columns.tables[0], record_end(copier, copier->read_lsn),
+                             err))
+        return false;
+    copier->copiers->wake(copier->copiers->context);
+    return true;
+}
+
+/* Rows are read while the sink's table has the columns that the source's has. */
+static bool check_columns(struct copier *copier, const struct copier_table *known, struct error *err) {
+    const struct sink_chunk_ops *ops = copier->sink->ops->chunk;
+    enum sink_columns answer = COLUMNS_FIT;
+    bool asked = false;
+    if (copier->copiers->awaited == NULL)
+        return true;
+    if (!ops->has_columns(copier->sink, known->table, &answer, err))
+        return false;
+    /* what was told and is not known then is no table for the sink, which says so */
+    if (answer == COLUMNS_FIT || (answer == COLUMNS_UNKNOWN &&
+                                  awaited_columns_is_told(copier->copiers->awaited, known->table->oid)))
+        return true;
+    if (!ask_columns(copier, known, &asked, err))
+        return false;
+    copier->awaits = asked;
+    return !asked || error_set(err, ERROR_RETRY, "the sink's table %s.%s has other columns",
+                               known->table->schema, known->table->name);
+}
+
 static bool prepare(struct copier *copier, const struct copier_table *known, struct error *err) {
     if (copier->prepared == known)
         return true;
     copier->prepared = NULL;
+    if (!check_columns(copier, known, err))
+        return false;
+    copier->says_awaits_ms = 0;
     if (!own_table(copier, known->table, err) ||
         !copier->sink->ops->chunk->prepare(copier->sink, &copier->table, err))
         return false;
@@ -387,7 +456,9 @@ static bool copy_shared(struct copier *copier, const struct copier_table *known,
                         struct error *err) {
     if (known == NULL)
         return import_snapshot(copier, err);
-    return prepare(copier, known, err) && import_snapshot(copier, err) &&
+    const bool is_prepared = prepare(copier, known, err);
+    copier->awaits = false; /* other chunks of the snapshot are read already */
+    return is_prepared && import_snapshot(copier, err) &&
            copier->sink->ops->chunk->begin(copier->sink, &copier->table, chunk, copier->format, err) &&
            copy_out_start(&copier->source, &copier->table, chunk, copier->format, err) &&
            move_rows(copier, err);
@@ -463,14 +534,21 @@ static bool await_publication(struct copier *copier, const struct chunk *chunk, 
     return error_set(err, ERROR_STOPPED, "stopped");
 }
 
-/*
- * ALTER TABLE and the like may hold a table for long. Other tables go on; nothing of the chunk was
- * read yet. False: it is another error.
- */
-static bool put_off(struct copier *copier, const struct error *err) {
-    struct error locked = *err, ignored = {0};
-    if (!copier->is_locked || !session_execute(&copier->source, "rollback", &ignored))
-        return false;
+static void say_awaits(struct copier *copier) {
+    const int64_t now_ms = clock_now_ms();
+    if (copier->says_awaits_ms == 0)
+        copier->says_awaits_ms = now_ms + REPORT_MS;
+    if (now_ms < copier->says_awaits_ms)
+        return;
+    log_line(LOG_LEVEL_INFO,
+             "sink %s: the copy of table %s.%s waits, and others go on: the stream has yet to come to the "
+             "columns that it has now",
+             copier->sink->config->name, copier->chunk->chunk.schema, copier->chunk->chunk.table);
+    copier->says_awaits_ms = now_ms + REPORT_MAX_MS;
+}
+
+static void say_locked(struct copier *copier, const struct error *err) {
+    struct error locked = *err;
     if (copier->said_locked_ms == 0 || clock_now_ms() >= copier->said_locked_ms + REPORT_MAX_MS) {
         lock_wait_explain(&copier->source, &locked);
         log_line(LOG_LEVEL_WARNING, "sink %s: the copy of table %s.%s waits, and others go on: %s",
@@ -478,6 +556,20 @@ static bool put_off(struct copier *copier, const struct error *err) {
                  locked.text);
         copier->said_locked_ms = clock_now_ms();
     }
+}
+
+/*
+ * ALTER TABLE and the like may hold a table for long, and the sink's table gets new columns when the stream
+ * has come to them. Other tables go on; nothing of the chunk was read yet. False: it is another error.
+ */
+static bool put_off(struct copier *copier, const struct error *err) {
+    struct error ignored = {0};
+    if ((!copier->is_locked && !copier->awaits) || !session_execute(&copier->source, "rollback", &ignored))
+        return false;
+    if (copier->awaits)
+        say_awaits(copier);
+    else
+        say_locked(copier, err);
     chunk_map_put_off(copier->copiers->map, copier->chunk);
     return true;
 }
@@ -491,7 +583,7 @@ static bool copy_chunk(struct copier *copier, struct error *err) {
     const struct copier_table *known = copier_find_table(copier->copiers, chunk.relation_oid);
     chunk.state = copier->chunk->is_dirty ? CHUNK_DIRTY : CHUNK_WAITS;
     copier->rows = copier->shown_rows = copier->shown_bytes = 0;
-    copier->is_locked = false;
+    copier->is_locked = copier->awaits = false;
     if (known == NULL && chunk.is_added)
         return await_publication(copier, &chunk, err);
     const bool is_shared = map_table_is_shared(copier->chunk->table);

@@ -15,6 +15,7 @@
 #include "cdc/base/arena.h"
 #include "cdc/base/position.h"
 #include "cdc/config/config.h"
+#include "cdc/copy/awaited_columns.h"
 #include "cdc/copy/chunk_map.h"
 #include "cdc/copy/relay.h"
 #include "cdc/copy/snapshot.h"
@@ -40,6 +41,7 @@ struct copiers {
     struct chunk_map *map;
     struct snapshot_progress *progress;
     struct relay *relay; /* not NULL: the runner writes the chunks, not the copiers */
+    struct awaited_columns *awaited; /* the runner's; NULL: the sink does not follow columns */
     bool text_only;
     bool is_resumed;             /* the stream may have passed transactions since the plan was made */
     void (*wake)(void *context); /* all chunks are copied, or a copier failed; any thread */

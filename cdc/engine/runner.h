@@ -26,6 +26,7 @@
 
 #include "cdc/base/error.h"
 #include "cdc/base/position.h"
+#include "cdc/copy/awaited_columns.h"
 #include "cdc/copy/chunk_asker.h"
 #include "cdc/copy/chunk_edit.h"
 #include "cdc/copy/chunk_filter.h"
@@ -106,6 +107,7 @@ struct runner {
     struct chunk_filter *filter; /* not NULL while the copiers work */
     struct chunk_asker *asker;   /* likewise */
     struct copiers copiers;
+    struct awaited_columns awaited; /* in use while copiers.awaited points to it */
     /* Of a sink whose chunks this thread writes. */
     struct relay relay;
     bool is_relayed;

@@ -180,10 +180,42 @@ bool runner_take_filtered(struct runner *runner, const struct change *changes, s
     return true;
 }
 
+/* ---- columns ---- */
+
+/* Their place is passed. If it has kept a row since, that has told the sink of them, or more. */
+static bool tell_columns(struct runner *runner, const struct awaited_table *table, bool *ret_told,
+                         struct error *err) {
+    *ret_told = chunk_filter_kept_lsn(runner->filter, table->relation->oid) < table->lsn;
+    if (!*ret_told)
+        return true;
+    if (runner->group.open && !runner_end_group(runner, err))
+        return false;
+    FAULT_POINT("runner-before-define");
+    if (!runner->sink->ops->chunk->define(runner->sink, table->relation, table->lsn, err))
+        return false;
+    FAULT_POINT("runner-defined");
+    return runner_commit(runner, COMMIT_DURABLE, err);
+}
+
+/* Between two transactions: columns for which chunks wait. */
+static bool tell_awaited(struct runner *runner, struct error *err) {
+    bool is_told = false;
+    if (runner->copiers.awaited == NULL || runner->in_transaction)
+        return true;
+    struct awaited_table *table = awaited_columns_take(runner->copiers.awaited, runner->written.end_lsn);
+    if (table == NULL)
+        return true;
+    const bool good = tell_columns(runner, table, &is_told, err);
+    awaited_columns_end(runner->copiers.awaited, table, is_told && good);
+    return good;
+}
+
 /* ---- the plan ---- */
 
 void runner_forget_copy(struct runner *runner) {
     copiers_end(&runner->copiers);
+    if (runner->copiers.awaited != NULL)
+        awaited_columns_release(runner->copiers.awaited);
     if (runner->is_relayed)
         relay_release(&runner->relay);
     snapshot_rows_free(runner->relayed_rows);
@@ -241,6 +273,10 @@ bool runner_start_copiers(struct runner *runner, struct error *err) {
     runner->asker = chunk_asker_new(&runner->run.config->source, runner->filter, &runner->stop);
     if (runner->asker == NULL)
         return error_no_memory(err);
+    if (runner->sink->ops->chunk->define != NULL) {
+        awaited_columns_init(&runner->awaited);
+        runner->copiers.awaited = &runner->awaited;
+    }
     runner->copiers.config = runner->run.config;
     runner->copiers.sink = runner->sink;
     runner->copiers.map = runner->map;
@@ -318,6 +354,8 @@ bool runner_watch_copy(struct runner *runner, struct error *err) {
     if (runner->map == NULL)
         return true;
     if (chunk_map_failed(runner->map, err))
+        return false;
+    if (!tell_awaited(runner, err))
         return false;
     if (is_due(runner) && !write_relayed(runner, err))
         return false;

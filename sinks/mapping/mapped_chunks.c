@@ -94,6 +94,13 @@ static bool chunks_note(struct sink *sink, const struct chunk_note *note, struct
     return mapped_hand_out(sink, inner->ops->chunk->note(inner, &mapped, err));
 }
 
+static bool chunks_define(struct sink *sink, const struct relation *relation, lsn_t lsn, struct error *err) {
+    struct sink *inner = mapped_inner(sink);
+    const struct relation *mapped = NULL;
+    return row_map_define(&mapped_of(sink)->rows, relation, &mapped, err) &&
+           mapped_hand_out(sink, inner->ops->chunk->define(inner, mapped, lsn, err));
+}
+
 /* ---- a sink with one writer: its rows are changes ---- */
 
 static bool chunks_mark(struct sink *sink, const struct chunk *chunk, lsn_t read_lsn, lsn_t row_lsn,
@@ -120,6 +127,13 @@ static bool chunks_open(struct sink *copier, const struct sink *sink, struct err
     inner->facts = copier->facts;
     return mapped_hand_out(
         copier, inner->ops->chunk->open(inner, mapped_inner((struct sink *) (uintptr_t) sink), err));
+}
+
+/* About the source's columns, which a rule does not change. */
+static bool chunks_has_columns(struct sink *copier, const struct table *table, enum sink_columns *ret_answer,
+                               struct error *err) {
+    struct sink *inner = mapped_inner(copier);
+    return mapped_hand_out(copier, inner->ops->chunk->has_columns(inner, table, ret_answer, err));
 }
 
 static bool chunks_prepare(struct sink *copier, struct table *table, struct error *err) {
@@ -245,10 +259,12 @@ const struct sink_chunk_ops *mapped_chunk_ops(const struct sink_chunk_ops *chunk
         IF_PRESENT(store, chunks_store),
         IF_PRESENT(load, chunks_load),
         IF_PRESENT(note, chunks_note),
+        IF_PRESENT(define, chunks_define),
         IF_PRESENT(mark, chunks_mark),
         IF_PRESENT(extend, chunks_extend),
         IF_PRESENT(withdraw, chunks_withdraw),
         IF_PRESENT(open, chunks_open),
+        IF_PRESENT(has_columns, chunks_has_columns),
         IF_PRESENT(prepare, chunks_prepare),
         IF_PRESENT(empty, chunks_empty),
         IF_PRESENT(begin, chunks_begin),

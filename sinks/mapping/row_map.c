@@ -456,3 +456,14 @@ bool row_map_span(struct row_map *rows, const struct sink_span *span, struct sin
     ret_span->count = rows->modes.count;
     return post_left_out(rows, err);
 }
+
+bool row_map_define(struct row_map *rows, const struct relation *source, const struct relation **ret_relation,
+                    struct error *err) {
+    const struct change none = {.kind = CHANGE_READ, .relation = source};
+    struct mapped_relation *mapped = NULL;
+    rows->has_read = true; /* the source's does not live longer */
+    if (!find_relation(rows, source, &none, &mapped, err))
+        return false;
+    *ret_relation = mapped->shape.mode == ROWS_MERGED ? mapped->relation : mapped->shape.rows;
+    return true;
+}

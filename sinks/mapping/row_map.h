@@ -46,6 +46,13 @@ void row_map_release(struct row_map *rows);
 MUST_CHECK bool row_map_span(struct row_map *rows, const struct sink_span *span, struct sink_span *ret_span,
                              struct error *err);
 
+/*
+ * A definition without a change, in ret_relation, as the sink gets rows of it; valid until the next call of
+ * row_map_span. Errors as there.
+ */
+MUST_CHECK bool row_map_define(struct row_map *rows, const struct relation *source,
+                               const struct relation **ret_relation, struct error *err);
+
 /* From the name of a column in the sink to that at the source, of a relation that was mapped. */
 void row_map_name_source(const struct row_map *rows, struct sink_column *column);
 

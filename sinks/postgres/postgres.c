@@ -257,7 +257,9 @@ static bool postgres_open(struct sink *sink, struct position *ret_position, stru
 }
 
 static bool postgres_learn(struct sink *sink, struct error *err) {
-    return schema_learn(&postgres_of(sink)->schema, err);
+    struct postgres_sink *postgres = postgres_of(sink);
+    postgres->target.follows = postgres->schema.is_on && sink->facts.tables != NULL;
+    return schema_learn(&postgres->schema, err);
 }
 
 static bool postgres_write(struct sink *sink, const struct sink_span *span, struct error *err) {
@@ -318,6 +320,13 @@ static bool postgres_chunk_note(struct sink *sink, const struct chunk_note *note
     return explain_pipeline(&postgres->target, &pipeline->failure, err);
 }
 
+/* No transaction is it that brings the columns. */
+static bool postgres_chunk_define(struct sink *sink, const struct relation *relation, lsn_t lsn,
+                                  struct error *err) {
+    const struct transaction none = {.commit_lsn = lsn, .end_lsn = lsn};
+    return apply_define(postgres_of(sink)->apply, relation, &none, err);
+}
+
 /* The copier's epoch is that of the sink, which holds the pipeline. */
 static bool postgres_chunk_open(struct sink *copier, const struct sink *sink, struct error *err) {
     struct postgres_sink *postgres = postgres_of(copier);
@@ -330,6 +339,7 @@ static bool postgres_chunk_open(struct sink *copier, const struct sink *sink, st
                                                  .epoch = opened->row.epoch};
     postgres->target.role = opened->role;
     postgres->target.may_narrow = opened->may_narrow;
+    postgres->target.follows = opened->follows;
     return connect_target(postgres, err) && session_notice_our_end(&postgres->target.session, err) &&
            session_execute(&postgres->target.session, PLANNER_OURS, err) && set_trigger_role(postgres, err);
 }
@@ -340,6 +350,8 @@ static void postgres_close(struct sink *sink) {
     schema_release(&postgres->schema);
     dead_letters_release(&postgres->dead);
     buffer_release(&postgres->target.sink.news);
+    free(postgres->target.copied_columns);
+    postgres->target.copied_columns = NULL;
     postgres->apply = NULL;
     session_close(&postgres->target.session);
     postgres->target.in_transaction = false;
@@ -519,7 +531,9 @@ static const struct sink_chunk_ops POSTGRES_CHUNK = {
     .store = postgres_chunk_store,
     .load = postgres_chunk_load,
     .note = postgres_chunk_note,
+    .define = postgres_chunk_define,
     .open = postgres_chunk_open,
+    .has_columns = chunk_copy_has_columns,
     .prepare = chunk_copy_prepare,
     .empty = chunk_copy_empty,
     .begin = chunk_copy_begin,

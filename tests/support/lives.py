@@ -11,7 +11,7 @@ from support.wait import wait_until
 ROOT = Path(__file__).resolve().parent.parent.parent
 POINT = re.compile(r'FAULT_POINT\("([^"]+)"\)')
 # Points of a copy in chunks, which test_live_points.py and test_tables.py reach.
-CHUNKED = ("chunk-", "plan-", "add-", "tables-", "runner-awaits-chunk", "runner-before-note", "runner-before-finish",
+CHUNKED = ("chunk-", "plan-", "add-", "tables-", "runner-awaits-chunk", "runner-before-define", "runner-defined", "runner-before-note", "runner-before-finish",
            "runner-copy-finished", "runner-chunk-")
 LIFE_S = 3
 LIVES = 2       # so that the second starts from a position and finds a backlog

@@ -176,17 +176,22 @@ static bool is_newly_different(const struct apply *apply, const struct change *c
 }
 
 /* Everything before the change has been applied. The change of the table is a part of the transaction. */
-static bool follow_relation(struct apply *apply, const struct change *change, const struct relation *relation,
-                            struct error *err) {
+static bool follow_relation(struct apply *apply, const struct relation *relation,
+                            const struct transaction *transaction, struct error *err) {
     struct pq_pipeline *pipeline = &apply->pipeline;
     assert(apply->new_count == 0);
     if (!pq_pipeline_begin(pipeline, err) || !target_begin(apply->target, pipeline, err) ||
         !apply_send_release(apply, err) || !pq_pipeline_finish(pipeline, err))
         return explain_pipeline(apply->target, &pipeline->failure, err);
-    if (!schema_follow(apply->schema, relation, change->transaction, err))
+    if (!schema_follow(apply->schema, relation, transaction, err))
         return false;
     forget_tables(apply);
     return true;
+}
+
+bool apply_define(struct apply *apply, const struct relation *relation, const struct transaction *place,
+                  struct error *err) {
+    return !schema_differs(apply->schema, relation, place) || follow_relation(apply, relation, place, err);
 }
 
 /* *ret_waits: a table's columns have changed, and changes before this one must be applied first. */
@@ -199,7 +204,7 @@ static bool follow_columns(struct apply *apply, const struct change *change, boo
         if (!is_newly_different(apply, change, relations[i]))
             continue;
         *ret_waits = !is_first;
-        if (is_first && !follow_relation(apply, change, relations[i], err))
+        if (is_first && !follow_relation(apply, relations[i], change->transaction, err))
             return false;
     }
     return true;

@@ -80,6 +80,13 @@ MUST_CHECK bool apply_changes(struct apply *apply, const struct change *changes,
                               const struct position *until, struct error *err);
 
 /*
+ * The table has the relation's columns from here on, and no change says so (sink_chunk_ops.define).
+ * Everything before it has been applied.
+ */
+MUST_CHECK bool apply_define(struct apply *apply, const struct relation *relation,
+                             const struct transaction *place, struct error *err);
+
+/*
  * apply_kept.c: replaces the changes by those that are to be applied. Counts what a policy ignores, in the
  * target transaction, which it begins then.
  */

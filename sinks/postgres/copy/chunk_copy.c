@@ -8,6 +8,7 @@
 #include "sinks/postgres/copy/chunk_copy.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cdc/base/buffer.h"
@@ -18,6 +19,7 @@
 #include "sinks/postgres/copy/own_rows.h"
 #include "sinks/postgres/copy/plan_rows.h"
 #include "sinks/postgres/dead/dead_tables.h"
+#include "sinks/postgres/schema/copied_columns.h"
 #include "sinks/postgres/schema/ruled_columns.h"
 
 #define SQL_BYTES_MAX 65536u
@@ -58,6 +60,25 @@ bool chunk_copy_find_parts(struct sink *sink, struct table *tables, size_t count
         if (!find_parts(target_of(sink), &tables[i], err))
             return false;
     return true;
+}
+
+/* Of a table that sends a part of its columns the stream alters nothing. */
+static bool sends_all(const struct table *table) {
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (!table->columns[i].published || table->columns[i].generated != '\0')
+            return false;
+    return true;
+}
+
+bool chunk_copy_has_columns(struct sink *copier, const struct table *table, enum sink_columns *ret_answer,
+                            struct error *err) {
+    struct target *target = target_of(copier);
+    free(target->copied_columns);
+    target->copied_columns = NULL;
+    *ret_answer = COLUMNS_FIT;
+    return !target->follows || !sends_all(table) ||
+           copied_columns_ask(copier->config, &target->session, table, ret_answer, &target->copied_columns,
+                              err);
 }
 
 bool chunk_copy_prepare(struct sink *copier, struct table *table, struct error *err) {
@@ -104,6 +125,8 @@ bool chunk_copy_begin(struct sink *copier, const struct table *table, const stru
     struct target *target = target_of(copier);
     assert(!target->in_transaction);
     if (!open_transaction(target, chunk, err) ||
+        (target->copied_columns != NULL &&
+         !copied_columns_hold(copier->config, &target->session, table, target->copied_columns, err)) ||
         (chunk->state == CHUNK_DIRTY && !remove_rows(target, table, chunk, err)))
         return false;
     FAULT_POINT("chunk-begun");

@@ -14,6 +14,8 @@
  */
 bool chunk_copy_find_parts(struct sink *sink, struct table *tables, size_t count, struct error *err);
 
+bool chunk_copy_has_columns(struct sink *copier, const struct table *table, enum sink_columns *ret_answer,
+                            struct error *err);
 bool chunk_copy_prepare(struct sink *copier, struct table *table, struct error *err);
 bool chunk_copy_empty(struct sink *copier, const struct table *table, const struct chunk *chunk,
                       struct error *err);

@@ -265,44 +265,6 @@ static bool stop_refused(const struct schema *schema, const struct schema_plan *
         plan->table, plan->relation->schema.data, plan->relation->name.data);
 }
 
-/* A chunk may have been read under the new names already. */
-static bool is_being_copied(struct schema *schema, oid_t relation_oid, bool *ret_copied, struct error *err) {
-    const struct sink_config *config = schema->target->sink.config;
-    struct session *session = &schema->target->session;
-    PGresult *plan AUTO_PGRESULT = NULL;
-    PGresult *chunk AUTO_PGRESULT = NULL;
-    char oid[16];
-    const char *const parameters[] = {config->pipeline, config->name, oid};
-    snprintf(oid, sizeof oid, "%u", relation_oid);
-    *ret_copied = false;
-    if (!session_query(session,
-                       "select from pg_catalog.pg_class where oid = pg_catalog.to_regclass('pgcdc.chunk')", 0,
-                       NULL, &(const struct result_shape){"the query for the plan", 0, 1, 0, 0}, &plan, err))
-        return false;
-    if (PQntuples(plan) == 0)
-        return true;
-    if (!session_query(
-            session,
-            "select from pgcdc.chunk where pipeline = $1 and sink = $2 and relation_oid = $3::pg_catalog.oid"
-            " limit 1",
-            3, parameters, &(const struct result_shape){"the query for chunks", 0, 1, 0, 0}, &chunk, err))
-        return false;
-    *ret_copied = PQntuples(chunk) > 0;
-    return true;
-}
-
-static bool stop_copied(const struct schema_plan *plan, struct error *err) {
-    error_set(
-        err, ERROR_DATA,
-        "target: columns of table %s have got other names at the source while the table is copied, so its "
-        "rows may have them already",
-        plan->table);
-    return error_remedy(err,
-                        "run `pgcdc drop`, drop table %s at the target, empty its other tables, and start "
-                        "over with a new copy",
-                        plan->table);
-}
-
 /* ---- carrying it out ---- */
 
 static bool explain_refusal(struct schema *schema, const struct schema_plan *plan, struct error *err) {
@@ -332,15 +294,10 @@ static bool lock_place(struct schema *schema, const char *table, struct error *e
 }
 
 static bool carry_out(struct schema *schema, const struct schema_plan *plan, struct error *err) {
-    bool copied = false;
     if (plan->refused != NULL)
         return stop_refused(schema, plan, err);
     if (plan->sql.size == 0)
         return true;
-    if (plan->moves_values && !is_being_copied(schema, plan->relation->oid, &copied, err))
-        return false;
-    if (copied)
-        return stop_copied(plan, err);
     FAULT_POINT("columns-before-alter");
     if (!session_execute(&schema->target->session, plan->sql.data, err))
         return explain_refusal(schema, plan, err);
@@ -430,13 +387,20 @@ static bool note_known(struct schema *schema, const struct schema_plan *plan, oi
     return stored;
 }
 
+/* transaction: the one that has brought the columns, or with xid 0 only a place (sink_chunk_ops.define). */
+static bool blame(const struct transaction *transaction, struct error *err) {
+    return transaction->xid != 0 && error_transaction(err, transaction->commit_lsn);
+}
+
 /* Each line gets the place. */
 static bool tell_news(struct schema *schema, const struct schema_plan *plan,
                       const struct transaction *transaction, struct error *err) {
     struct buffer *news = &schema->target->sink.news;
     const char *line = plan->news.size > 0 ? plan->news.data : "";
     for (const char *end = strchr(line, '\n'); end != NULL; line = end + 1, end = strchr(line, '\n'))
-        buffer_printf(news, "%.*s, with the transaction that commits at %s\n", (int) (end - line), line,
+        buffer_printf(news, "%.*s, %s %s\n", (int) (end - line), line,
+                      transaction->xid != 0 ? "with the transaction that commits at"
+                                            : "as the source's catalog says of",
                       lsn_format(transaction_named_lsn(transaction)).text);
     return buffer_ok(news) || error_no_memory(err);
 }
@@ -508,7 +472,7 @@ bool schema_follow(struct schema *schema, const struct relation *of_change,
         if (known == NULL ? check_names(schema, &place, in_sink, err)
                           : stop_unclear(schema, &place, in_sink, err))
             return true;
-        return err->kind == ERROR_DATA ? error_transaction(err, transaction->commit_lsn) : false;
+        return err->kind == ERROR_DATA && blame(transaction, err);
     }
     struct schema_policy policy;
     if (!schema_policy_of_table(schema->target->sink.config, &schema->policy, relation->schema.data,
@@ -524,7 +488,5 @@ bool schema_follow(struct schema *schema, const struct relation *of_change,
                                                          .table = place.name};
     if (follow_table(schema, &place, &plan, transaction, err))
         return true;
-    if (err->kind == ERROR_DATA)
-        error_transaction(err, transaction->commit_lsn);
-    return false;
+    return err->kind == ERROR_DATA && blame(transaction, err);
 }

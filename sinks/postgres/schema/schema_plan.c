@@ -218,7 +218,6 @@ static void plan_drops(struct schema_plan *plan) {
             continue;
         if (plan->policy->actions[DDL_DROP_COLUMN] == DDL_STOP && !column->is_kept)
             plan_refuse(plan, column->name, "was dropped at the source, and drop_column is stop");
-        plan->moves_values = plan->moves_values || is_in_the_way;
         const bool is_kept = plan->policy->actions[DDL_DROP_COLUMN] != DDL_APPLY &&
                              (column->is_kept || plan->policy->actions[DDL_DROP_COLUMN] == DDL_KEEP);
         if (is_in_the_way && is_kept && keeps_rows(plan))
@@ -268,7 +267,6 @@ static void rename_column(struct schema_plan *plan, uint32_t i, int row, bool is
     identifier_append(&plan->news, to);
     buffer_append_u8(&plan->news, '\n');
     noted_names_change(&plan->noted, from, &to);
-    plan->moves_values = true;
 }
 
 static void plan_renames(struct schema_plan *plan) {

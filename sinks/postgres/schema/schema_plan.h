@@ -31,7 +31,6 @@ struct schema_plan {
     struct buffer sql;        /* statements, with "; " between them; empty: there is nothing to do */
     struct buffer news;       /* what they do, a line each */
     struct noted_names noted; /* columns with another name */
-    bool moves_values;        /* a name will stand for other values than before */
     bool lacks_type;          /* of a new column, because the source has changed it again: what is refused */
     bool lacks_name;          /* what is refused is about a name that another column of the target has */
     bool lacks_rule;          /* what is refused is about a rule of the mapping */

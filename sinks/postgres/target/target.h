@@ -43,6 +43,8 @@ struct target {
     struct position whole; /* of the transaction that an open whole pipeline is */
     struct whole_failures whole_failures;
     const struct table *copied; /* the table of the current COPY, or NULL */
+    bool follows;               /* its tables follow the source's columns, and those can be asked for */
+    char *copied_columns;       /* of a copier: those of its table, in pgcdc.columns; NULL: not looked at */
 };
 
 /* Puts the start of the target transaction into the pipeline when none is open. */
