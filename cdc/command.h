@@ -64,6 +64,7 @@ struct command_line {
     const char *database;    /* --database, else NULL */
     int following_fd;        /* migrate writes a byte there when it only follows; else 0 */
     bool verbose;            /* --verbose */
+    const char *log;         /* --log: "text" or "json", else NULL */
     const atomic_bool *stop; /* becomes true on SIGTERM or SIGINT; a second signal exits at once */
 };
 
@@ -197,4 +198,5 @@ extern const struct command_option OPTION_VALUES;
 extern const struct command_option OPTION_WAITING;
 extern const struct command_option OPTION_REASON;
 extern const struct command_option OPTION_DATABASE;
+extern const struct command_option OPTION_LOG;
 extern const struct command_option OPTION_VERBOSE;

@@ -75,11 +75,12 @@ static _Noreturn void child_main(const struct children *children, const struct c
     if (output_fd >= 0)
         dup2(output_fd, STDOUT_FILENO);
     if (child_become(&line, child->database, &err)) {
-        log_init(line.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, line.config->name);
+        log_begin(line.config->name);
         code = children->command->run(&line);
     } else {
-        fprintf(stderr, "pgcdc: %s\n", error_line(&err).text);
+        log_command_failure(NULL, &err);
     }
+    log_end();
     const bool is_lost = fflush(stdout) != 0 || ferror(stdout) != 0;
     _exit(is_lost && code == EXIT_DONE ? EXIT_FAILED : code);
 }
@@ -116,7 +117,8 @@ static bool child_start(struct children *children, struct child *child) {
         child_main(children, child, following[1], output[1]);
     }
     if (child->pid < 0)
-        log_line(LOG_LEVEL_ERROR, "a process for database %s: %s", child->database->source, strerror(errno));
+        log_line(LOG_DATABASE_NOT_STARTED, "a process for database %s: %s", child->database->source,
+                 strerror(errno));
     close_end(&following[1]);
     close_end(&output[1]);
     child->following_fd = following[0];
@@ -151,7 +153,7 @@ static void child_look(struct child *child) {
     close_end(&child->following_fd);
     child->code = WIFEXITED(status) ? (enum exit_code) WEXITSTATUS(status) : EXIT_FAILED;
     if (WIFSIGNALED(status))
-        log_line(LOG_LEVEL_ERROR, "the process of database %s was ended by signal %d",
+        log_line(LOG_DATABASE_KILLED, "the process of database %s was ended by signal %d",
                  child->database->source, WTERMSIG(status));
     child->state = CHILD_ENDED;
     child->ended_ms = clock_now_ms();
@@ -239,7 +241,7 @@ static void run_in_order(struct children *children) {
     for (size_t i = 0; i < children->count && !is_stopped(children) && find_failed(children) == NULL; i++) {
         struct child *child = &children->items[i];
         FAULT_POINT("databases-next");
-        log_line(LOG_LEVEL_INFO, "%s: database %zu of %zu, %s, as pipeline %s", children->command->name,
+        log_line(LOG_DATABASE_STARTED, "%s: database %zu of %zu, %s, as pipeline %s", children->command->name,
                  i + 1, children->count, child->database->source, child->database->name);
         if (!child_start(children, child))
             break;
@@ -266,7 +268,7 @@ static void start_again(struct children *children) {
 static void say_ended(const struct children *children, size_t before) {
     const struct child *failed = find_failed(children);
     if (failed != NULL && count_children(children) < before && count_children(children) > 0)
-        log_line(LOG_LEVEL_ERROR, "database %s: exit code %d; %s", failed->database->source, failed->code,
+        log_line(LOG_DATABASE_FAILED, "database %s: exit code %d; %s", failed->database->source, failed->code,
                  has_end(children->line) ? "the others go on"
                                          : "the others go on, and it is tried again in 60 s");
 }
@@ -294,7 +296,7 @@ static const char *state_of(const struct child *child) {
 static void say_states(const struct children *children) {
     for (size_t i = 0; i < children->count; i++) {
         const struct child *child = &children->items[i];
-        log_line(child->code == EXIT_DONE ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
+        log_line(child->code == EXIT_DONE ? LOG_DATABASE_ENDED : LOG_DATABASE_FAILED,
                  "%s: database %s: %s (exit code %d)", children->command->name, child->database->source,
                  state_of(child), child->code);
     }
@@ -327,9 +329,9 @@ static void print_gathered(struct children *children) {
 
 static enum exit_code databases_refuse(const struct command *command, const struct config *config,
                                        const char *why) {
-    fprintf(stderr, "pgcdc %s: %s has %s, and %s; name one: --database %s\n", command->name, config->path,
-            amount_count(config->migrate.database_count, "database").text, why,
-            shell_word(config->migrate.databases[0].source).text);
+    log_command(LOG_USAGE, command->name, "%s has %s, and %s; name one: --database %s", config->path,
+                amount_count(config->migrate.database_count, "database").text, why,
+                shell_word(config->migrate.databases[0].source).text);
     return EXIT_USAGE;
 }
 

@@ -37,11 +37,9 @@ static enum exit_code complain(const struct invocation *invocation, const char *
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (invocation->command == NULL)
-        fprintf(stderr, "pgcdc: %s; see: pgcdc help\n", text);
-    else
-        fprintf(stderr, "pgcdc %s: %s; see: pgcdc help %s\n", invocation->command->name, text,
-                invocation->command->name);
+    const char *name = invocation->command != NULL ? invocation->command->name : NULL;
+    log_command(LOG_USAGE, name, "%s; see: pgcdc help%s%s", text, name != NULL ? " " : "",
+                name != NULL ? name : "");
     return EXIT_USAGE;
 }
 
@@ -59,12 +57,17 @@ static enum exit_code complain_option(const struct invocation *invocation, const
                          : complain(invocation, "unknown option %s", argument);
 }
 
-/* Every command accepts --verbose; --debug is its former name. Each that reads a file accepts --database. */
+/*
+ * Every command accepts --log and --verbose, whose former name is --debug. Each that reads a file accepts
+ * --database.
+ */
 static const struct command_option *find_option(const struct invocation *invocation, const char *argument,
                                                 size_t length) {
     const struct command_use *use = command_find_use(invocation->command, argument, length);
     if (strcmp(argument, OPTION_VERBOSE.name) == 0 || strcmp(argument, "--debug") == 0)
         return &OPTION_VERBOSE;
+    if (strncmp(argument, OPTION_LOG.name, length) == 0 && length == strlen(OPTION_LOG.name))
+        return &OPTION_LOG;
     if (strncmp(argument, OPTION_DATABASE.name, length) == 0 && length == strlen(OPTION_DATABASE.name) &&
         command_needs_config(invocation->command))
         return &OPTION_DATABASE;
@@ -215,21 +218,47 @@ static bool read_config(struct command_line *line, struct error *err) {
            (databases_has_many(line) || !line->is_reverse || config_reverse(line->config, err));
 }
 
+/* The command line's word counts more than the file's. */
+static void set_log(const struct command_line *line) {
+    if (line->log == NULL && line->config != NULL)
+        log_set_format(line->config->log);
+    if (line->verbose)
+        log_set_level(LOG_LEVEL_DEBUG);
+    else if (line->config != NULL)
+        log_set_level(line->config->log_level);
+}
+
 static enum exit_code run_with_config(struct invocation *invocation) {
     struct error err = {0};
     if (!read_config(&invocation->line, &err)) {
-        fprintf(stderr, "pgcdc: %s\n", error_line(&err).text);
+        log_command_failure(NULL, &err);
         config_free(invocation->line.config);
         return exit_code_of(&err);
     }
-    const enum log_level level = invocation->line.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
-    log_init(level, invocation->line.config->name);
+    set_log(&invocation->line);
+    log_begin(invocation->line.config->name);
     enum exit_code code = databases_has_many(&invocation->line)
                               ? databases_run(invocation->command, &invocation->line)
                               : invocation->command->run(&invocation->line);
-    log_init(level, NULL);
+    log_end();
+    log_begin(NULL);
     config_free(invocation->line.config);
     return code;
+}
+
+/* --log counts from the first error on, also of a command line that is wrong before it. */
+static void find_log_format(char **arguments) {
+    const size_t length = strlen(OPTION_LOG.name);
+    enum log_format format;
+    for (size_t i = 0; arguments[i] != NULL; i++) {
+        const char *value = NULL;
+        if (strcmp(arguments[i], OPTION_LOG.name) == 0)
+            value = arguments[i + 1];
+        else if (strncmp(arguments[i], OPTION_LOG.name, length) == 0 && arguments[i][length] == '=')
+            value = arguments[i] + length + 1;
+        if (value != NULL && log_format_parse(value, &format))
+            log_set_format(format);
+    }
 }
 
 /* Output that did not arrive is a failure, unless the reader closed the pipe. */
@@ -237,7 +266,7 @@ static enum exit_code check_output(enum exit_code code) {
     bool failed = fflush(stdout) != 0 || ferror(stdout) != 0;
     if (!failed || code != EXIT_DONE)
         return code;
-    fprintf(stderr, "pgcdc: cannot write to standard output\n");
+    log_command(LOG_OUTPUT_LOST, NULL, "cannot write to standard output");
     return EXIT_FAILED;
 }
 
@@ -245,11 +274,12 @@ int main(int argument_count, char **arguments) {
     struct invocation invocation = {.line = {.stop = &stop}};
     if (!fill_descriptors())
         return EXIT_FAILED;
+    find_log_format(arguments + (argument_count > 0));
     enum exit_code code = main_parse(&invocation, arguments + (argument_count > 0));
     if (code != EXIT_DONE)
         return code;
     set_signals();
-    log_init(invocation.line.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, NULL);
+    set_log(&invocation.line);
     code = invocation.line.config_path != NULL ? run_with_config(&invocation)
                                                : invocation.command->run(&invocation.line);
     return check_output(code);

@@ -124,7 +124,7 @@ static void explain_stop_say(const struct finding *finding) {
     struct error said = {0};
     error_set(&said, ERROR_DATA, "check: %s: %s", finding->where, finding->what);
     give_fix(&said, finding, false);
-    log_line(LOG_LEVEL_ERROR, "%s", error_line(&said).text);
+    log_about(LOG_STOP_EXPLAINED, &(struct log_subject){.error = &said}, "%s", said.text);
 }
 
 static void take_findings(const struct findings *findings, struct error *err) {

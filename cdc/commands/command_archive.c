@@ -13,6 +13,7 @@
 #include "cdc/archive/follower.h"
 #include "cdc/base/amount.h"
 #include "cdc/base/json_writer.h"
+#include "cdc/base/log.h"
 #include "cdc/command.h"
 
 enum { SECOND_US = 1000000 };
@@ -182,7 +183,7 @@ static enum exit_code run_survey(const struct command_line *line, bool checks) {
     segment_list_release(&run.list);
     json_writer_release(&run.json);
     if (!is_done)
-        fprintf(stderr, "pgcdc archive %s: %s\n", checks ? "verify" : "list", error_line(&err).text);
+        log_command_failure(checks ? "archive verify" : "archive list", &err);
     return !is_done ? exit_code_of(&err) : run.damaged > 0 ? EXIT_DIFFERENT : EXIT_DONE;
 }
 
@@ -201,12 +202,12 @@ static bool find_range(const struct command_line *line, struct archive_export *e
 static enum exit_code archive_export(const struct command_line *line) {
     struct error err = {0};
     if (line->argument_count != 2) {
-        fprintf(stderr, "pgcdc archive export: two directories are needed, from and to\n");
+        log_command(LOG_USAGE, "archive export", "two directories are needed, from and to");
         return EXIT_USAGE;
     }
     struct archive_export export = {.from = line->arguments[0], .to = line->arguments[1], .stop = line->stop};
     if (!find_range(line, &export, &err) || !archive_export_run(&export, &err)) {
-        fprintf(stderr, "pgcdc archive export: %s\n", error_line(&err).text);
+        log_command_failure("archive export", &err);
         return exit_code_of(&err);
     }
     printf("%s, %s, from %s to %s\n", amount_count(export.segments, "segment").text,

@@ -5,12 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdc/base/buffer.h"
+#include "cdc/base/log.h"
 #include "cdc/check/check.h"
 #include "cdc/command.h"
 
 #define ARENA_BYTES_MAX ((size_t) 512 << 20) /* the definitions of many tables */
 
 /* ---- --sql ---- */
+
+enum { NAMES_BYTES_MAX = 16 * 1024 };
 
 static bool is_database(const struct config_sink *sink) {
     return sink_admin(sink->ops, target) != NULL;
@@ -27,11 +31,12 @@ static bool is_one_side(const struct config *config, const char *side) {
             name != NULL ? strcmp(config->sinks[i].sink.name, name + 1) == 0 : is_database(&config->sinks[i]);
     if (name != NULL ? count == 1 : count <= 1)
         return true;
-    fprintf(stderr,
-            "pgcdc check: %s; give one of them:", name != NULL ? "no such sink" : "there are several sinks");
+    struct buffer names AUTO(buffer_release) = {.bytes_max = NAMES_BYTES_MAX};
     for (size_t i = 0; i < config->sink_count; i++)
-        fprintf(stderr, " --sql target:%s", config->sinks[i].sink.name);
-    fputc('\n', stderr);
+        buffer_printf(&names, " --sql target:%s", config->sinks[i].sink.name);
+    log_command(LOG_USAGE, "check", "%s; give one of them:%s",
+                name != NULL ? "no such sink" : "there are several sinks",
+                buffer_ok(&names) ? buffer_text(&names) : "");
     return false;
 }
 
@@ -49,12 +54,12 @@ static enum exit_code command_check_report(struct check *check, const struct com
     struct findings *findings = &check->findings;
     struct error err = {0};
     if (atomic_load(check->stop)) {
-        fprintf(stderr, "pgcdc check: stopped\n");
+        log_command(LOG_INTERRUPTED, "check", "stopped");
         return EXIT_FAILED;
     }
     findings_group(findings);
     if (findings->failed) {
-        fprintf(stderr, "pgcdc check: out of memory\n");
+        log_command(LOG_FAILED, "check", "out of memory");
         return EXIT_FAILED;
     }
     if (line->sql_side != NULL) {
@@ -62,7 +67,7 @@ static enum exit_code command_check_report(struct check *check, const struct com
     } else if (!line->json) {
         findings_print(findings, check->config->name, stdout);
     } else if (!findings_print_json(findings, check->config->name, stdout, &err)) {
-        fprintf(stderr, "pgcdc check: %s\n", error_line(&err).text);
+        log_command_failure("check", &err);
         return EXIT_FAILED;
     }
     return findings->counts[SEVERITY_PROBLEM] == 0 ? EXIT_DONE : EXIT_USAGE;
@@ -72,16 +77,15 @@ static enum exit_code run(const struct command_line *line) {
     if (!is_one_side(line->config, line->sql_side))
         return EXIT_USAGE;
     if (line->config->source.archive != NULL) {
-        fprintf(
-            stderr,
-            "pgcdc check: the pipeline reads archive %s, and there is no source to compare the target with; "
-            "`pgcdc archive verify` checks the archive\n",
-            line->config->source.archive);
+        log_command(LOG_USAGE, "check",
+                    "the pipeline reads archive %s, and there is no source to compare the target with; "
+                    "`pgcdc archive verify` checks the archive",
+                    line->config->source.archive);
         return EXIT_USAGE;
     }
     struct check *check = calloc(1, sizeof *check);
     if (check == NULL) {
-        fprintf(stderr, "pgcdc check: out of memory\n");
+        log_command(LOG_FAILED, "check", "out of memory");
         return EXIT_FAILED;
     }
     check->config = line->config;

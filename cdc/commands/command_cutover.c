@@ -74,7 +74,7 @@ static void print_report(const struct cutover_report *report) {
 /* ---- the commands ---- */
 
 static enum exit_code fail_cutover(const struct error *err) {
-    log_line(LOG_LEVEL_ERROR, "%s", error_line(err).text);
+    log_failure(err);
     return err->kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(err);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cdc/base/json_text.h"
+#include "cdc/base/log.h"
 #include "cdc/command.h"
 #include "cdc/commands/one_sink.h"
 #include "cdc/commands/published_tables.h"
@@ -251,7 +252,7 @@ static enum exit_code run_sources(const struct command_line *line) {
         fputs(sources.yaml.data, stdout);
         return EXIT_DONE;
     }
-    fprintf(stderr, "pgcdc dbt sources: %s\n", error_line(&err).text);
+    log_command_failure("dbt sources", &err);
     return err.kind == ERROR_CONFIG ? EXIT_USAGE : EXIT_FAILED;
 }
 

@@ -8,6 +8,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/base/json_writer.h"
+#include "cdc/base/log.h"
 #include "cdc/command.h"
 #include "cdc/source/ddl_triggers.h"
 #include "cdc/source/source.h"
@@ -19,7 +20,7 @@ static enum exit_code end_ddl(const char *command, bool done, const struct error
     if (done)
         return EXIT_DONE;
     fflush(stdout);
-    fprintf(stderr, "pgcdc %s: %s\n", command, error_line(err).text);
+    log_command_failure(command, err);
     return err->kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(err);
 }
 

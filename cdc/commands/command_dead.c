@@ -13,6 +13,7 @@
 
 #include "cdc/base/amount.h"
 #include "cdc/base/json_writer.h"
+#include "cdc/base/log.h"
 #include "cdc/base/visible.h"
 #include "cdc/command.h"
 #include "cdc/commands/one_sink.h"
@@ -75,14 +76,14 @@ static struct dead_wanted wanted_of(const struct command_line *line) {
 }
 
 static enum exit_code refuse_usage(const char *name, const char *text) {
-    fprintf(stderr, "pgcdc %s: %s\n", name, text);
+    log_command(LOG_USAGE, name, "%s", text);
     return EXIT_USAGE;
 }
 
 static enum exit_code end_dead(const char *name, bool done, const struct error *err) {
     if (done)
         return EXIT_DONE;
-    fprintf(stderr, "pgcdc %s: %s\n", name, error_line(err).text);
+    log_command_failure(name, err);
     return err->kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(err);
 }
 

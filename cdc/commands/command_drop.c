@@ -18,6 +18,7 @@
 #include "cdc/base/buffer.h"
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
+#include "cdc/base/log.h"
 #include "cdc/command.h"
 #include "cdc/engine/activity.h"
 #include "cdc/engine/checkpoint.h"
@@ -80,9 +81,9 @@ static bool read_released(struct drop *drop, struct slot_facts *ret_slot, struct
         if (atomic_load_explicit(drop->stop, memory_order_relaxed))
             return error_set(err, ERROR_STOPPED, "stopped");
         if (!told)
-            fprintf(stderr,
-                    "pgcdc drop: slot %s is in use by the server's pid %d; waiting up to %d s for it\n",
-                    drop->config->source.slot, ret_slot->active_pid, RELEASE_WAIT_MS / 1000);
+            log_command(LOG_SLOT_IN_USE, "drop",
+                        "slot %s is in use by the server's pid %d; waiting up to %d s for it",
+                        drop->config->source.slot, ret_slot->active_pid, RELEASE_WAIT_MS / 1000);
         clock_pause_ms(RELEASE_STEP_MS);
     }
 }
@@ -224,7 +225,7 @@ static bool drop_sinks(const struct drop *drop, const struct config *config, str
     for (size_t i = 0; i < config->sink_count; i++) {
         if (drop_sink(drop, &config->sinks[i], err))
             continue;
-        fprintf(stderr, "pgcdc drop: %s\n", error_line(err).text);
+        log_command_failure("drop", err);
         dropped = false;
     }
     return dropped
@@ -334,7 +335,7 @@ static enum exit_code run(const struct command_line *line) {
     if (drop_locked(&drop, &err))
         return EXIT_DONE;
     fflush(stdout);
-    fprintf(stderr, "pgcdc drop: %s\n", error_line(&err).text);
+    log_command_failure("drop", &err);
     return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
 }
 

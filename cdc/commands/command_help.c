@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cdc/base/buffer.h"
+#include "cdc/base/log.h"
 #include "cdc/command.h"
 #include "cdc/commands/help.h"
 
@@ -115,7 +116,7 @@ static void print_commands(void) {
     printf("pgcdc - %s\n\n", HELP_SUMMARY);
     for (size_t i = 0; (command = command_at(i)) != NULL; i++)
         print_line(command);
-    printf("\n  --verbose, with any command, logs in detail\n"
+    printf("\n  --verbose, with any command, logs in detail; --log json writes JSON to standard error\n"
            "  --database NAME, with any command that reads a file with migrate.databases, takes one of them\n"
            "  pgcdc help COMMAND explains a command, pgcdc help config the configuration file\n\n"
            "exit codes:\n");
@@ -254,7 +255,7 @@ static enum exit_code run(const struct command_line *line) {
     } else if (command != NULL) {
         print_command(command);
     } else if (!print_group(name) && !print_topic(name)) {
-        fprintf(stderr, "pgcdc help: unknown command %s; see: pgcdc help\n", name);
+        log_command(LOG_USAGE, "help", "unknown command %s; see: pgcdc help", name);
         return EXIT_USAGE;
     }
     return EXIT_DONE;

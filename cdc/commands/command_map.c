@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cdc/base/json_writer.h"
+#include "cdc/base/log.h"
 #include "cdc/command.h"
 #include "cdc/commands/map_gaps.h"
 #include "cdc/commands/map_sample.h"
@@ -318,8 +319,8 @@ static bool read_gaps(struct mapper *mapper, const struct config_sink *sink, con
                        &mapper->gaps, &reason, err))
         return false;
     if (reason != NULL)
-        fprintf(stderr, "pgcdc map: sink %s: its tables cannot be read, so gaps are not known: %s\n",
-                sink->sink.name, reason);
+        log_command(LOG_GAPS_UNKNOWN, "map", "sink %s: its tables cannot be read, so gaps are not known: %s",
+                    sink->sink.name, reason);
     return true;
 }
 
@@ -382,17 +383,17 @@ static enum exit_code run_map(const struct command_line *line) {
     struct mapper mapper AUTO(mapper_release) = {.line = line};
     struct error err = {0};
     if (line->config->source.archive != NULL) {
-        fprintf(stderr, "pgcdc map: the pipeline reads archive %s, and there is no source to ask\n",
-                line->config->source.archive);
+        log_command(LOG_USAGE, "map", "the pipeline reads archive %s, and there is no source to ask",
+                    line->config->source.archive);
         return EXIT_USAGE;
     }
     if (line->sink != NULL && !line->dry_run) {
-        fprintf(stderr, "pgcdc map: --sink needs --dry-run\n");
+        log_command(LOG_USAGE, "map", "--sink needs --dry-run");
         return EXIT_USAGE;
     }
     if (map_all(&mapper, &err))
         return EXIT_DONE;
-    fprintf(stderr, "pgcdc map: %s\n", error_line(&err).text);
+    log_command_failure("map", &err);
     return err.kind == ERROR_CONFIG ? EXIT_USAGE : EXIT_FAILED;
 }
 

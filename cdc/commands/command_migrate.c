@@ -32,17 +32,18 @@ static void explain_pipeline(const struct migrate *migrate, struct error *err) {
     struct error unwritten = {0};
     explain_stop(migrate->failed, migrate->stop, err);
     if (!failure_explain(migrate->failed->state, migrate->failed->name, err, &unwritten))
-        log_line(LOG_LEVEL_WARNING, "the remedy cannot be stored for `pgcdc status`: %s", unwritten.text);
+        log_line(LOG_FAILURE_NOT_STORED, "the remedy cannot be stored for `pgcdc status`: %s",
+                 unwritten.text);
 }
 
 static enum exit_code command_migrate_judge(const struct migrate *migrate) {
     if (migrate->problem_count > 0) {
-        log_line(LOG_LEVEL_ERROR,
+        log_line(LOG_PLAN_HAS_PROBLEMS,
                  "migrate: the plan has problems, and no row is copied; remove them, then run it again");
         return EXIT_USAGE;
     }
     if (migrate->is_different) {
-        log_line(LOG_LEVEL_ERROR,
+        log_line(LOG_NOT_PROVEN_EQUAL,
                  "migrate: both sides are not proven equal; pgcdc verify --repair copies what "
                  "differs again, then run migrate again");
         return EXIT_DIFFERENT;
@@ -52,12 +53,12 @@ static enum exit_code command_migrate_judge(const struct migrate *migrate) {
 
 static enum exit_code command_migrate_fail(struct migrate *migrate, struct error *err) {
     if (err->kind == ERROR_STOPPED) {
-        log_line(LOG_LEVEL_INFO, "migrate: stopped; the same command goes on from here");
+        log_line(LOG_MIGRATE_STOPPED, "migrate: stopped; the same command goes on from here");
         return migrate->end == MIGRATE_STOPPED ? EXIT_DONE : EXIT_SHORT;
     }
     if (migrate->failed != NULL)
         explain_pipeline(migrate, err);
-    log_line(LOG_LEVEL_ERROR, "%s", error_line(err).text);
+    log_failure(err);
     return exit_code_of(err);
 }
 
@@ -80,10 +81,10 @@ static enum exit_code run(const struct command_line *line) {
     *migrate =
         (struct migrate){.config = line->config, .stop = line->stop, .following_fd = line->following_fd};
     if (!find_end(line, &migrate->end))
-        log_line(LOG_LEVEL_ERROR, "--until: expected copied, caught-up or verified");
+        log_line(LOG_USAGE, "--until: expected copied, caught-up or verified");
     else if (!migrate_refuse_archive(line->config, &err) ||
              !schema_find_sink(line->config, line->sink, &migrate->sink, &err))
-        log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
+        log_failure(&err);
     else if (!cutover_guard(line->config, line->stop, &err))
         code = command_migrate_fail(migrate, &err);
     else

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "cdc/base/log.h"
 #include "cdc/command.h"
 #include "cdc/migrate/plan/plan.h"
 
@@ -12,7 +13,7 @@
 #define INDEX_BYTES (UINT64_C(20) << 20)
 
 static enum exit_code plan_failed(const char *why) {
-    fprintf(stderr, "pgcdc plan: %s\n", why);
+    log_command(LOG_FAILED, "plan", "%s", why);
     return EXIT_FAILED;
 }
 
@@ -62,8 +63,8 @@ static enum exit_code command_plan_make(const struct command_line *line, struct 
 
 static enum exit_code run(const struct command_line *line) {
     if (line->config->source.archive != NULL) {
-        fprintf(stderr, "pgcdc plan: the pipeline reads archive %s, and there is no source to plan for\n",
-                line->config->source.archive);
+        log_command(LOG_USAGE, "plan", "the pipeline reads archive %s, and there is no source to plan for",
+                    line->config->source.archive);
         return EXIT_USAGE;
     }
     struct check *check = calloc(1, sizeof *check);

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "cdc/base/log.h"
 #include "cdc/command.h"
 #include "cdc/migrate/report/report.h"
 #include "cdc/migrate/report/report_many.h"
@@ -19,7 +20,7 @@ static enum exit_code report_sink(struct report *report, const struct command_li
     if (schema_find_sink(line->config, line->sink, &report->sink, &err) && report_make(report, &err) &&
         print_report(report, line, &err))
         return report_closes(report) ? EXIT_DONE : EXIT_DIFFERENT;
-    fprintf(stderr, "pgcdc report: %s\n", error_line(&err).text);
+    log_command_failure("report", &err);
     return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
 }
 
@@ -33,7 +34,7 @@ static enum exit_code report_databases(const struct command_line *line) {
     bool closes = false;
     if (report_many(&options, &closes, &err))
         return closes ? EXIT_DONE : EXIT_DIFFERENT;
-    fprintf(stderr, "pgcdc report: %s\n", error_line(&err).text);
+    log_command_failure("report", &err);
     return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
 }
 

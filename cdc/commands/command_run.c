@@ -117,11 +117,12 @@ static bool print_json(const struct config *config, const struct pipeline_result
 
 /* "12 transactions, 345 changes, 100 rows copied in 3.2 s" */
 static void log_result(const char *what, const struct pipeline_result *result) {
-    log_line(LOG_LEVEL_INFO, "%s: %s, %s, %s copied in %" PRId64 ".%03" PRId64 " s, position %s", what,
-             amount_count(result->transactions, "transaction").text,
-             amount_count(result->changes, "change").text, amount_count(result->rows_copied, "row").text,
-             result->duration_ms / 1000, result->duration_ms % 1000,
-             result->position_lsn != 0 ? lsn_format(result->position_lsn).text : "none");
+    log_about(LOG_RUN_ENDED, &(struct log_subject){.lsn = result->position_lsn},
+              "%s: %s, %s, %s copied in %" PRId64 ".%03" PRId64 " s, position %s", what,
+              amount_count(result->transactions, "transaction").text,
+              amount_count(result->changes, "change").text, amount_count(result->rows_copied, "row").text,
+              result->duration_ms / 1000, result->duration_ms % 1000,
+              result->position_lsn != 0 ? lsn_format(result->position_lsn).text : "none");
 }
 
 static enum exit_code command_run_judge(const struct command_line *line, const struct pipeline_result *result,
@@ -146,7 +147,7 @@ static enum exit_code command_run_report(const struct command_line *line,
     char what[128];
     const enum exit_code code = command_run_judge(line, result, what, sizeof what);
     if (result->copy_interrupted)
-        log_line(LOG_LEVEL_WARNING,
+        log_line(LOG_COPY_ROLLED_BACK,
                  "the initial copy was interrupted and its rows are rolled back; the next run starts it "
                  "over; slot %s, if it exists already, keeps WAL until then, or until `pgcdc drop` removes "
                  "it",
@@ -218,11 +219,12 @@ static enum exit_code run(const struct command_line *line) {
         struct error unwritten = {0};
         explain_stop(failed, line->stop, &err);
         if (!failure_explain(failed->state, failed->name, &err, &unwritten))
-            log_line(LOG_LEVEL_WARNING, "the remedy cannot be stored for `pgcdc status`: %s", unwritten.text);
-        log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
+            log_line(LOG_FAILURE_NOT_STORED, "the remedy cannot be stored for `pgcdc status`: %s",
+                     unwritten.text);
+        log_failure(&err);
     }
     if (line->json && !print_json(line->config, &result, code, error_line(&err).text, &err)) {
-        log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
+        log_failure(&err);
         code = EXIT_FAILED;
     }
     pipeline_result_release(&result);

@@ -9,7 +9,7 @@
 #include "cdc/migrate/schema/schema.h"
 
 static enum exit_code schema_failed(const struct error *err) {
-    log_line(LOG_LEVEL_ERROR, "%s", error_line(err).text);
+    log_failure(err);
     return err->kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(err);
 }
 

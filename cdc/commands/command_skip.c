@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "cdc/base/amount.h"
+#include "cdc/base/log.h"
 #include "cdc/command.h"
 #include "cdc/engine/failure.h"
 #include "cdc/engine/skip.h"
@@ -71,7 +72,7 @@ static enum exit_code run(const struct command_line *line) {
     struct error err = {0};
     lsn_t lsn = 0;
     if (line->argument == NULL || !lsn_parse(line->argument, &lsn) || lsn == 0) {
-        fprintf(stderr, "pgcdc skip: expected the LSN of a transaction, as the stop printed it\n");
+        log_command(LOG_USAGE, "skip", "expected the LSN of a transaction, as the stop printed it");
         return EXIT_USAGE;
     }
     const struct config *config = stop_place_part(line->config);
@@ -79,7 +80,7 @@ static enum exit_code run(const struct command_line *line) {
     state_lock_release(&lock);
     if (done)
         return EXIT_DONE;
-    fprintf(stderr, "pgcdc skip: %s\n", error_line(&err).text);
+    log_command_failure("skip", &err);
     return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
 }
 

@@ -78,7 +78,7 @@ static enum exit_code command_status_judge(const struct status *status) {
 }
 
 static enum exit_code fail(const struct error *err) {
-    log_line(LOG_LEVEL_ERROR, "%s", error_line(err).text);
+    log_failure(err);
     return exit_code_of(err);
 }
 

@@ -13,6 +13,7 @@
 
 #include "cdc/base/amount.h"
 #include "cdc/base/buffer.h"
+#include "cdc/base/log.h"
 #include "cdc/base/visible.h"
 #include "cdc/command.h"
 #include "cdc/copy/chunk_add.h"
@@ -415,7 +416,7 @@ static enum exit_code run_with(const struct command_line *line, const char *name
     arena_release(&command.arena);
     if (done)
         return EXIT_DONE;
-    fprintf(stderr, "pgcdc %s: %s\n", name, error_line(&err).text);
+    log_command_failure(name, &err);
     return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
 }
 

@@ -69,7 +69,7 @@ static enum exit_code run(const struct command_line *line) {
     struct error err = {0};
     if (run_tail(line, &err) || err.kind == ERROR_STOPPED)
         return EXIT_DONE;
-    log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
+    log_failure(&err);
     return exit_code_of(&err);
 }
 

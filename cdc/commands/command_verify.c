@@ -78,9 +78,9 @@ static bool repair_sink(struct verifying *verifying, const struct verify_options
         .config = line->config, .sink = options->sink, .stop = line->stop, .rows_max = line->rows_max};
     verify_repair_count(&repair, verify);
     if (line->dry_run || repair.ranges == 0 || (repair.rows_max > 0 && repair.rows > repair.rows_max)) {
-        log_line(LOG_LEVEL_INFO, "sink %s: %s of %s, with at least %s to correct, %s",
-                 options->sink->sink.name, amount_count(repair.ranges, "range").text,
-                 amount_count(repair.tables, "table").text, amount_count(repair.rows, "row").text,
+        log_sink(LOG_REPAIR_PLANNED, options->sink->sink.name, "%s of %s, with at least %s to correct, %s",
+                 amount_count(repair.ranges, "range").text, amount_count(repair.tables, "table").text,
+                 amount_count(repair.rows, "row").text,
                  line->dry_run        ? "would be copied again"
                  : repair.ranges == 0 ? "need no new copy"
                                       : "which is more than --max-rows: nothing is copied again");
@@ -89,12 +89,12 @@ static bool repair_sink(struct verifying *verifying, const struct verify_options
     if (!line->json)
         verify_print(verify, stdout);
     fflush(stdout);
-    log_line(LOG_LEVEL_INFO, "sink %s: copying %s of %s again", options->sink->sink.name,
+    log_sink(LOG_REPAIR_STARTED, options->sink->sink.name, "copying %s of %s again",
              amount_count(repair.ranges, "range").text, amount_count(repair.tables, "table").text);
     if (!verify_repair_run(&repair, verify, &verifying->arena, ret_repaired, err))
         return false;
     if (!*ret_repaired) {
-        log_line(LOG_LEVEL_WARNING,
+        log_line(LOG_NO_ENGINE,
                  "no engine runs here: its next start copies the ranges; then run verify again");
         *ret_repaired = !line->json; /* the result is printed */
         take_code(verifying, EXIT_DIFFERENT);
@@ -108,12 +108,11 @@ static bool repair_sink(struct verifying *verifying, const struct verify_options
 
 /* Records are not replaced: consumers have them. */
 static void say_unrepaired(const struct config_sink *sink) {
-    log_line(
-        LOG_LEVEL_WARNING,
-        "sink %s: --repair changes no records, because consumers may have read them. `pgcdc table copy` "
+    log_sink(
+        LOG_REPAIR_NOT_POSSIBLE, sink->sink.name,
+        "--repair changes no records, because consumers may have read them. `pgcdc table copy` "
         "publishes every row of a table once more, which corrects missing and different rows; for the rest "
-        "run `pgcdc table remove`, delete the table's topic, and run `pgcdc table add`",
-        sink->sink.name);
+        "run `pgcdc table remove`, delete the table's topic, and run `pgcdc table add`");
 }
 
 /* A copy that was begun before is completed first, then all is compared again. */
@@ -125,12 +124,12 @@ static bool complete_begun(struct verifying *verifying, const struct verify_opti
     bool is_done = false;
     if (!line->repair || line->dry_run || count == 0 || !sink_has_rows(options->sink->ops))
         return true;
-    log_line(LOG_LEVEL_INFO, "sink %s: the copy of %s was begun before and is completed first",
-             options->sink->sink.name, amount_count(count, "table").text);
+    log_sink(LOG_REPAIR_STARTED, options->sink->sink.name,
+             "the copy of %s was begun before and is completed first", amount_count(count, "table").text);
     if (!verify_repair_complete(&repair, verify, &verifying->arena, &is_done, err))
         return false;
     if (!is_done) {
-        log_line(LOG_LEVEL_WARNING, "no engine runs here: its next start copies them; then run verify again");
+        log_line(LOG_NO_ENGINE, "no engine runs here: its next start copies them; then run verify again");
         return true;
     }
     verify_release(verify);
@@ -146,13 +145,13 @@ static void say_dead_letters(const struct verifying *verifying, const struct con
         return;
     const uint64_t count = view.dead.failed + view.dead.waiting;
     if (count > 0)
-        log_line(LOG_LEVEL_WARNING,
-                 "sink %s: it has %s, so rows of their keys differ: `pgcdc dead list` shows them",
-                 sink->sink.name, amount_count(count, "dead letter").text);
+        log_sink(LOG_DEAD_LETTERS_PRESENT, sink->sink.name,
+                 "it has %s, so rows of their keys differ: `pgcdc dead list` shows them",
+                 amount_count(count, "dead letter").text);
     if (view.dead.skipped > 0)
-        log_line(LOG_LEVEL_WARNING,
-                 "sink %s: %s left out with `pgcdc dead skip`, so rows of their keys may differ",
-                 sink->sink.name, amount_count(view.dead.skipped, "dead letter").text);
+        log_sink(LOG_DEAD_LETTERS_PRESENT, sink->sink.name,
+                 "%s left out with `pgcdc dead skip`, so rows of their keys may differ",
+                 amount_count(view.dead.skipped, "dead letter").text);
 }
 
 static bool verify_sink(struct verifying *verifying, const struct config_sink *sink, struct error *err) {
@@ -200,8 +199,8 @@ static bool check_wanted(const struct command_line *line, struct error *err) {
 static bool takes_where(const struct command_line *line, const struct config_sink *sink) {
     if (line->where_sql == NULL || sink_has_rows(sink->ops))
         return true;
-    log_line(LOG_LEVEL_WARNING, "sink %s: not compared, because --where cannot choose among its records",
-             sink->sink.name);
+    log_sink(LOG_SINK_NOT_COMPARED, sink->sink.name,
+             "not compared, because --where cannot choose among its records");
     return false;
 }
 
@@ -248,7 +247,7 @@ static enum exit_code run(const struct command_line *line) {
     arena_init(&verifying.arena, BLOCK_BYTES, CATALOG_BYTES_MAX);
     if (line->json ? verify_json(&verifying, &err) : verify_sinks(&verifying, &err))
         return verifying.code;
-    log_line(LOG_LEVEL_ERROR, "%s", error_line(&err).text);
+    log_failure(&err);
     return err.kind == ERROR_STOPPED ? EXIT_FAILED
                                      : exit_code_of(&err); /* stopped before the comparison was complete */
 }

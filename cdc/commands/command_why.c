@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cdc/base/json_writer.h"
+#include "cdc/base/log.h"
 #include "cdc/base/utf8.h"
 #include "cdc/base/visible.h"
 #include "cdc/command.h"
@@ -236,7 +237,7 @@ static enum exit_code run(const struct command_line *line) {
     state_lock_release(&lock);
     if (done)
         return EXIT_DONE;
-    fprintf(stderr, "pgcdc why: %s\n", error_line(&err).text);
+    log_command_failure("why", &err);
     return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
 }
 

@@ -66,7 +66,7 @@ static void print_options_of(const struct command *command) {
         printf("%s ", use->option->name);
     if (command_needs_config(command))
         printf("%s ", OPTION_DATABASE.name);
-    printf("%s --help", OPTION_VERBOSE.name);
+    printf("%s %s --help", OPTION_LOG.name, OPTION_VERBOSE.name);
     if (command == &command_help) {
         fputs(" config ", stdout);
         print_names();

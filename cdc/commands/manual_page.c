@@ -134,6 +134,10 @@ static void put_commands(void) {
             put_use(use);
     }
     puts("\n# COMMON OPTIONS");
+    put_term(
+        "--log text|json",
+        "the form of what is written to standard error, also before the configuration is read; accepted by "
+        "every command");
     put_term(OPTION_VERBOSE.name, "log in detail; accepted by every command");
     put_term("--database NAME",
              "of a file with migrate.databases, the one with this name at the source; accepted by "

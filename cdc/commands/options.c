@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cdc/base/amount.h"
+#include "cdc/base/log.h"
 #include "cdc/base/pg_time_text.h"
 #include "cdc/base/utf8.h"
 #include "cdc/command.h"
@@ -229,6 +230,12 @@ static bool take_database(struct command_line *line, const char *value) {
     return value[0] != '\0';
 }
 
+static bool take_log(struct command_line *line, const char *value) {
+    enum log_format format;
+    line->log = value;
+    return log_format_parse(value, &format);
+}
+
 static bool take_verbose(struct command_line *line, const char *value) {
     (void) value;
     line->verbose = true;
@@ -284,4 +291,5 @@ const struct command_option OPTION_REASON = {"--reason", "TEXT", "a reason, in U
 const struct command_option OPTION_DATABASE = {"--database", "NAME", "the name of a database at the source",
                                                take_database};
 const struct command_option OPTION_MAPPED = {"--mapped", NULL, NULL, take_mapped};
+const struct command_option OPTION_LOG = {"--log", "text|json", "text or json", take_log};
 const struct command_option OPTION_VERBOSE = {"--verbose", NULL, NULL, take_verbose};

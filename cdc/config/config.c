@@ -43,6 +43,10 @@ const struct option_spec PIPELINE_OPTIONS[] = {
      "no object",
      OPTION_LIST, "none"},
     {"http", false, "the section of metrics and health over HTTP", OPTION_SECTION, NULL},
+    {"log", false, "what commands write to standard error: `text` for people, `json` for programs",
+     OPTION_TEXT, "`text`"},
+    {"log_level", false, "the least level that is logged: `error`, `warning`, `info` or `debug`", OPTION_TEXT,
+     "`info`"},
     {"buffer", false, "the section of an archive between the slot and the sinks", OPTION_SECTION, NULL},
     {"state", true, "directory of the checkpoint, the lock and the last error", OPTION_PATH, NULL},
     {"sinks", true, "the list of sinks, one or more", OPTION_SECTIONS, NULL},
@@ -126,6 +130,23 @@ static bool read_accepted(const struct section *root, struct config *config, str
     return true;
 }
 
+static bool read_log(const struct section *root, struct config *config, struct error *err) {
+    static const char *const FORMATS[] = {
+        [LOG_FORMAT_TEXT] = "text", [LOG_FORMAT_JSON] = "json", [LOG_FORMAT_JSON + 1] = NULL};
+    static const char *const LEVELS[] = {[LOG_LEVEL_DEBUG] = "debug",
+                                         [LOG_LEVEL_INFO] = "info",
+                                         [LOG_LEVEL_WARNING] = "warning",
+                                         [LOG_LEVEL_ERROR] = "error",
+                                         [LOG_LEVEL_ERROR + 1] = NULL};
+    size_t format = LOG_FORMAT_TEXT, level = LOG_LEVEL_INFO;
+    if (!section_word(root, "log", FORMATS, &format, err) ||
+        !section_word(root, "log_level", LEVELS, &level, err))
+        return false;
+    config->log = (enum log_format) format;
+    config->log_level = (enum log_level) level;
+    return true;
+}
+
 /* Before the search for missing keys: a missing key may be a misspelt one. */
 static bool check_keys(const struct section *root, struct error *err) {
     struct section source;
@@ -138,7 +159,7 @@ static bool read_sections(struct config_file *file, struct config *config, struc
     struct section root;
     return section_root(file, &root, err) && check_keys(&root, err) &&
            section_check(&root, PIPELINE_OPTIONS, NULL, NULL, err) && read_name(&root, &config->name, err) &&
-           config_read_source(&root, config->name, &config->source, err) &&
+           read_log(&root, config, err) && config_read_source(&root, config->name, &config->source, err) &&
            config_read_copy(&root, &config->copy, err) && config_read_verify(&root, &config->verify, err) &&
            config_read_sequences(&root, &config->source, &config->sequences, err) &&
            config_read_schema(&root, &config->schema, err) &&

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "cdc/base/error.h"
+#include "cdc/base/log.h"
 #include "cdc/base/table_pattern.h"
 #include "sinks/sink.h"
 
@@ -122,6 +123,8 @@ struct config {
     const char *name;       /* [a-z0-9_]{1,50}: default name of slot and publication */
     const char *reverse_of; /* the file's name, when both sides are exchanged (config_reverse); or NULL */
     const char *state;      /* directory of the checkpoint */
+    enum log_format log;
+    enum log_level log_level;
     const char *const *accepted; /* warnings of plan: "no_key:public.log", "wal_level" */
     size_t accepted_count;
     struct source_config source;

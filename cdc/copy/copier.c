@@ -168,10 +168,13 @@ static bool offer_snapshot(struct copier *copier, const struct copier_table *tab
 }
 
 static void report_wait(const struct copier *copier) {
-    log_line(LOG_LEVEL_INFO,
-             "sink %s: the copy of table %s.%s waits for a transaction that has committed and is not visible "
-             "at the source yet (does it wait for a synchronous standby?)",
-             copier->sink->config->name, copier->chunk->chunk.schema, copier->chunk->chunk.table);
+    log_about(LOG_COPY_WAITS_FOR_COMMIT,
+              &(struct log_subject){.sink = copier->sink->config->name,
+                                    .schema = copier->chunk->chunk.schema,
+                                    .table = copier->chunk->chunk.table},
+              "the copy of table %s.%s waits for a transaction that has committed and is not visible "
+              "at the source yet (does it wait for a synchronous standby?)",
+              copier->chunk->chunk.schema, copier->chunk->chunk.table);
 }
 
 static bool find_snapshot(struct copier *copier, const struct copier_table *table, struct error *err) {
@@ -375,9 +378,11 @@ static bool copy_rows(struct copier *copier, const struct copier_table *known, c
 }
 
 static bool skip_rows(struct copier *copier, const struct chunk *chunk, struct error *err) {
-    log_line(LOG_LEVEL_WARNING,
-             "sink %s: table %s.%s is not published any more, so the rest of its copy is left out",
-             copier->sink->config->name, chunk->schema, chunk->table);
+    log_about(LOG_COPY_LEFT_OUT,
+              &(struct log_subject){
+                  .sink = copier->sink->config->name, .schema = chunk->schema, .table = chunk->table},
+              "table %s.%s is not published any more, so the rest of its copy is left out", chunk->schema,
+              chunk->table);
     return find_snapshot(copier, NULL, err);
 }
 
@@ -523,10 +528,12 @@ static bool await_publication(struct copier *copier, const struct chunk *chunk, 
             return error_set(err, ERROR_RETRY, "table %s.%s was published; reading its definition",
                              chunk->schema, chunk->table);
         if (clock_now_ms() >= report_ms) {
-            log_line(LOG_LEVEL_WARNING,
-                     "sink %s: the copy of table %s.%s waits until the table is published: run the statement "
-                     "that `pgcdc table add` printed, or `pgcdc table remove`",
-                     copier->sink->config->name, chunk->schema, chunk->table);
+            log_about(LOG_COPY_WAITS_FOR_PUBLICATION,
+                      &(struct log_subject){
+                          .sink = copier->sink->config->name, .schema = chunk->schema, .table = chunk->table},
+                      "the copy of table %s.%s waits until the table is published: run the statement "
+                      "that `pgcdc table add` printed, or `pgcdc table remove`",
+                      chunk->schema, chunk->table);
             report_ms = clock_now_ms() + REPORT_MAX_MS;
         }
         clock_pause_ms(PUBLISHED_PAUSE_MS);
@@ -551,9 +558,13 @@ static void say_locked(struct copier *copier, const struct error *err) {
     struct error locked = *err;
     if (copier->said_locked_ms == 0 || clock_now_ms() >= copier->said_locked_ms + REPORT_MAX_MS) {
         lock_wait_explain(&copier->source, &locked);
-        log_line(LOG_LEVEL_WARNING, "sink %s: the copy of table %s.%s waits, and others go on: %s",
-                 copier->sink->config->name, copier->chunk->chunk.schema, copier->chunk->chunk.table,
-                 locked.text);
+        log_about(LOG_COPY_WAITS,
+                  &(struct log_subject){.sink = copier->sink->config->name,
+                                        .schema = copier->chunk->chunk.schema,
+                                        .table = copier->chunk->chunk.table,
+                                        .error = &locked},
+                  "the copy of table %s.%s waits, and others go on: %s", copier->chunk->chunk.schema,
+                  copier->chunk->chunk.table, locked.text);
         copier->said_locked_ms = clock_now_ms();
     }
 }

@@ -239,8 +239,8 @@ static bool is_locked(const struct error *err) {
 }
 
 static void say_locked(const struct copiers *copiers, const struct error *err) {
-    log_line(LOG_LEVEL_WARNING, "sink %s: the copy waits, and the stream goes on: %s",
-             copiers->sink->config->name, err->text);
+    log_about(LOG_COPY_WAITS, &(struct log_subject){.sink = copiers->sink->config->name, .error = err},
+              "the copy waits, and the stream goes on: %s", err->text);
 }
 
 /* *ret_locked: the tables are to be read later. */
@@ -321,10 +321,10 @@ static bool say_start(const struct copiers *copiers, int threads, struct error *
     if (!count_chunks(copiers, &sum, &tables))
         return error_no_memory(err);
     if (!copiers->is_resumed || sum.chunks_done == 0)
-        log_line(LOG_LEVEL_INFO, "sink %s: copying %s in %s, %d at a time", sink,
-                 amount_count(tables, "table").text, amount_count(sum.chunk_count, "chunk").text, threads);
+        log_sink(LOG_COPY_STARTED, sink, "copying %s in %s, %d at a time", amount_count(tables, "table").text,
+                 amount_count(sum.chunk_count, "chunk").text, threads);
     else
-        log_line(LOG_LEVEL_INFO, "sink %s: the copy continues: %" PRIu64 " of %s copied, %d at a time", sink,
+        log_sink(LOG_COPY_CONTINUED, sink, "the copy continues: %" PRIu64 " of %s copied, %d at a time",
                  sum.chunks_done, amount_count(sum.chunk_count, "chunk").text, threads);
     return true;
 }

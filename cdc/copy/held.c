@@ -10,14 +10,13 @@ void held_tell(struct sink *sink, const struct table *tables, size_t count) {
     if (sink_admin(sink->ops, find_held) == NULL)
         return;
     if (!sink->ops->admin->find_held(sink, tables, count, &held, &err))
-        log_line(LOG_LEVEL_INFO,
-                 "sink %s: cannot check whether its topics already hold records (%s); if "
+        log_sink(LOG_RECORDS_PRESENT, sink->config->name,
+                 "cannot check whether its topics already hold records (%s); if "
                  "they do, consumers receive the present rows again",
-                 sink->config->name, err.text);
+                 err.text);
     else if (held.count > 0)
-        log_line(LOG_LEVEL_INFO,
-                 "sink %s: %s already %s records, for example %s; the copy appends "
+        log_sink(LOG_RECORDS_PRESENT, sink->config->name,
+                 "%s already %s records, for example %s; the copy appends "
                  "every present row, so consumers receive those rows again",
-                 sink->config->name, amount_count(held.count, "topic").text,
-                 held.count == 1 ? "holds" : "hold", held.name);
+                 amount_count(held.count, "topic").text, held.count == 1 ? "holds" : "hold", held.name);
 }

@@ -37,7 +37,7 @@ enum {
 #define RATE_WEIGHT 0.3
 
 void progress_init(struct progress *progress) {
-    *progress = (struct progress){.is_terminal = isatty(STDERR_FILENO) == 1};
+    *progress = (struct progress){.is_terminal = log_may_draw()};
 }
 
 /* ---- sums ---- */
@@ -268,7 +268,7 @@ static void progress_say(const struct progress_total *total) {
     append_line(&text, total);
     const char *line = buffer_text(&text);
     if (line != NULL)
-        log_line(LOG_LEVEL_INFO, "copy: %s", line);
+        log_line(LOG_COPY_PROGRESS, "copy: %s", line);
 }
 
 void progress_print(struct progress *progress, int64_t now_ms) {

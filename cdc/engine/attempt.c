@@ -293,9 +293,10 @@ static bool start_streaming(struct attempt *attempt, struct error *err) {
                                       .upstream_wanted_lsn = attempt->pipeline->options->wanted_lsn};
     if (!reader->ops->start(reader, &plan, err) || !feed_start(&attempt->feed, reader, &feed, err))
         return false;
-    log_line(LOG_LEVEL_INFO, "streaming %s %s from %s, values in %s, buffer limit %d MiB (%d batches)",
-             reader->ops->name, reader->name, lsn_format(plan.from_lsn).text,
-             reader->is_binary ? "binary" : "text", POOL_BATCHES * BATCH_BYTES / 1024 / 1024, POOL_BATCHES);
+    log_about(LOG_STREAMING_STARTED, &(struct log_subject){.lsn = plan.from_lsn},
+              "streaming %s %s from %s, values in %s, buffer limit %d MiB (%d batches)", reader->ops->name,
+              reader->name, lsn_format(plan.from_lsn).text, reader->is_binary ? "binary" : "text",
+              POOL_BATCHES * BATCH_BYTES / 1024 / 1024, POOL_BATCHES);
     reader->has_streamed = true;
     return true;
 }
@@ -411,6 +412,7 @@ static bool supervise(struct attempt *attempt, struct error *err) {
         attempt_save(attempt, false);
         attempt_note_activity(attempt, false);
         attempt_report(attempt);
+        log_tick();
         conflict_log_say(&attempt->pipeline->conflict_log, attempt->pipeline->sinks, attempt->runner_count,
                          false);
         forget_failure(attempt);
@@ -465,9 +467,9 @@ static void say_copies(struct attempt *attempt) {
     for (size_t i = 0; i < attempt->runner_count; i++) {
         struct runner *runner = &attempt->runners[i];
         if (atomic_load(&runner->is_copying) && atomic_load(&runner->copy.progress.chunk_count) > 0)
-            log_line(LOG_LEVEL_INFO,
-                     "sink %s: the copy stops with %llu of %s copied; the next start goes on from there",
-                     runner->sink->config->name, atomic_load(&runner->copy.progress.chunks_safe),
+            log_sink(LOG_COPY_INTERRUPTED, runner->sink->config->name,
+                     "the copy stops with %llu of %s copied; the next start goes on from there",
+                     atomic_load(&runner->copy.progress.chunks_safe),
                      amount_count(atomic_load(&runner->copy.progress.chunk_count), "chunk").text);
     }
 }
@@ -557,10 +559,11 @@ static void set_end(struct attempt *attempt) {
         pipeline->until_lsn = pipeline->options->until_caught_up ? attempt->facts.identity.flush_lsn
                                                                  : pipeline->options->until_lsn;
     if (pipeline->until_lsn > attempt->facts.identity.flush_lsn)
-        log_line(
-            LOG_LEVEL_INFO, "the source's WAL ends at %s, %" PRIu64 " bytes before %s: this run waits for it",
-            lsn_format(attempt->facts.identity.flush_lsn).text,
-            pipeline->until_lsn - attempt->facts.identity.flush_lsn, lsn_format(pipeline->until_lsn).text);
+        log_line(LOG_END_IS_AHEAD,
+                 "the source's WAL ends at %s, %" PRIu64 " bytes before %s: this run waits for it",
+                 lsn_format(attempt->facts.identity.flush_lsn).text,
+                 pipeline->until_lsn - attempt->facts.identity.flush_lsn,
+                 lsn_format(pipeline->until_lsn).text);
     attempt_want(attempt, pipeline->until_lsn);
 }
 

@@ -26,13 +26,6 @@
 #include "cdc/readers/reader.h"
 #include "cdc/source/generated_columns.h"
 
-/* The last retry that was logged. */
-struct retry_log {
-    char text[ERROR_TEXT_MAX];
-    int64_t logged_ms;
-    int count; /* repetitions of this retry, including those that were not logged */
-};
-
 /* The state behind the activity file, apart from the metrics: the window over which rates are measured. */
 struct activity_state {
     struct activity written;
@@ -74,7 +67,6 @@ struct pipeline {
     int protocol_errors;          /* attempts in a row that ended in a protocol error, without progress */
     /* the last attempt failed in a group; the next one finds the transaction and reports its error */
     bool looks_for_cause;
-    struct retry_log retry_log;
     struct conflict_log conflict_log;
     struct failure failure;   /* as it is on disk */
     int64_t waiting_since_ms; /* since when we wait for an engine that uses the slot; 0: no engine does */

@@ -195,7 +195,7 @@ void attempt_count_stop(struct pipeline *pipeline) {
         memcpy(sink->stops, pipeline->activity.counts[i].stops, sizeof sink->stops);
     }
     if (!activity_write(config->state, config->name, &activity, &err))
-        log_line(LOG_LEVEL_WARNING, "the conflict cannot be counted: %s", err.text);
+        log_line(LOG_ACTIVITY_NOT_STORED, "the conflict cannot be counted: %s", err.text);
 }
 
 /* ---- the line ---- */
@@ -222,10 +222,10 @@ static void report_sink(struct attempt *attempt, size_t i, const struct wal_samp
         snprintf(late, sizeof late, "%s of WAL%s%s behind the source",
                  amount_bytes((double) (sample->end_lsn - end_lsn)).text, lag_ms >= 0 ? " and " : "",
                  lag_ms >= 0 ? amount_duration(lag_ms).text : "");
-    log_line(LOG_LEVEL_INFO, "sink %s: %s, %s in %s (%.1f changes/s), at %s, %s", sink.name,
-             amount_count(transactions, "transaction").text, amount_count(changes, "change").text,
-             amount_duration(interval_ms).text, (double) changes * 1000 / (double) interval_ms,
-             lsn_format(end_lsn).text, late);
+    log_about(LOG_PROGRESS, &(struct log_subject){.sink = sink.name, .lsn = end_lsn},
+              "%s, %s in %s (%.1f changes/s), at %s, %s", amount_count(transactions, "transaction").text,
+              amount_count(changes, "change").text, amount_duration(interval_ms).text,
+              (double) changes * 1000 / (double) interval_ms, lsn_format(end_lsn).text, late);
 }
 
 static bool sinks_reach(struct attempt *attempt, lsn_t lsn) {

@@ -54,8 +54,8 @@ static bool learn_new(struct attempt *attempt, oid_t oid, struct error *err) {
     struct error answer = {0};
     if (oid == 0 || !attempt_add_lacking(attempt, oid, &answer)) {
         if (answer.kind != ERROR_NONE)
-            log_line(LOG_LEVEL_WARNING, "the table that the sink lacks cannot be copied: %s",
-                     error_line(&answer).text);
+            log_about(LOG_TABLE_NOT_COPIED, &(struct log_subject){.error = &answer},
+                      "the table that the sink lacks cannot be copied: %s", answer.text);
         return false;
     }
     err->kind = ERROR_RETRY;

@@ -67,9 +67,9 @@ static bool copies_live(const struct attempt *attempt) {
             candidate->ops->chunk->can(candidate, &reason);
     }
     if (reason != NULL && sink != NULL)
-        log_line(LOG_LEVEL_INFO, "the copy is simple, not live: sink %s: %s", sink, reason);
+        log_line(LOG_COPY_IS_SIMPLE, "the copy is simple, not live: sink %s: %s", sink, reason);
     else if (reason != NULL)
-        log_line(LOG_LEVEL_INFO, "the copy is simple, not live: %s", reason);
+        log_line(LOG_COPY_IS_SIMPLE, "the copy is simple, not live: %s", reason);
     return reason == NULL;
 }
 
@@ -99,9 +99,10 @@ static bool copy_rows(struct attempt *attempt, const struct reader_creation *cre
     bool copied = attempt_wait_runners(attempt, RUNNER_OPENED, attempt_show_copy, err);
     progress_end(&attempt->progress);
     if (copied)
-        log_line(LOG_LEVEL_INFO, "the initial copy is complete as of %s", lsn_format(creation->lsn).text);
+        log_about(LOG_COPY_COMPLETE, &(struct log_subject){.lsn = creation->lsn},
+                  "the initial copy is complete as of %s", lsn_format(creation->lsn).text);
     else if (attempt_is_stopped(attempt))
-        log_line(LOG_LEVEL_INFO,
+        log_line(LOG_COPY_INTERRUPTED,
                  "the copy is stopped, and the sinks have nothing of it: the next start copies all "
                  "tables again (copy.mode: simple)");
     return copied;

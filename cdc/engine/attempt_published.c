@@ -99,8 +99,8 @@ static bool leave_out_keyless(struct arena *arena, struct table_list *tables, st
         if (table_has_message_key(table))
             kept[count++] = *table;
         else
-            log_line(
-                LOG_LEVEL_WARNING,
+            log_about(
+                LOG_TABLE_NOT_COPIED, &(struct log_subject){.schema = table->schema, .table = table->name},
                 "table %s.%s was published, and its older rows are not copied: its messages have no key, "
                 "so consumers could not tell the rows from those that they have; to copy "
                 "them, " UNCOPIED_KEYLESS_REMEDY,
@@ -193,5 +193,5 @@ void attempt_keep_published(struct attempt *attempt) {
     attempt->keeps_published = false;
     attempt->pipeline->knows_published = true;
     if (!published_save(attempt, &ignored))
-        log_line(LOG_LEVEL_WARNING, "which tables are published cannot be stored: %s", ignored.text);
+        log_line(LOG_PUBLISHED_NOT_STORED, "which tables are published cannot be stored: %s", ignored.text);
 }

@@ -53,11 +53,10 @@ static bool differs(const struct checkpoint *a, const struct checkpoint *b) {
 
 static void say_disk(struct attempt *attempt, const struct error *err) {
     if (err != NULL && !attempt->disk_fails)
-        log_line(LOG_LEVEL_ERROR,
-                 "the checkpoint cannot be written, so the slot keeps its WAL until it can: %s",
-                 error_line(err).text);
+        log_about(LOG_CHECKPOINT_NOT_WRITTEN, &(struct log_subject){.error = err},
+                  "the checkpoint cannot be written, so the slot keeps its WAL until it can: %s", err->text);
     if (err == NULL && attempt->disk_fails)
-        log_line(LOG_LEVEL_INFO, "the checkpoint can be written again");
+        log_line(LOG_CHECKPOINT_WRITTEN_AGAIN, "the checkpoint can be written again");
     attempt->disk_fails = err != NULL;
 }
 
@@ -67,7 +66,7 @@ void attempt_forget_failure(struct attempt *attempt) {
     if (!pipeline->failure.exists)
         return;
     if (!failure_remove(pipeline->config->state, pipeline->config->name, &err))
-        log_line(LOG_LEVEL_WARNING, "the stored error cannot be removed from the state directory: %s",
+        log_line(LOG_FAILURE_NOT_REMOVED, "the stored error cannot be removed from the state directory: %s",
                  err.text);
     pipeline->failure = (struct failure){0};
 }

@@ -30,7 +30,7 @@ void attempt_say_tables(const struct table_list *tables) {
     for (size_t i = 0; i < tables->count && names.size < NAMES_BYTES_MAX; i++)
         buffer_printf(&names, "%s%s.%s", i > 0 ? ", " : "", tables->tables[i].schema, tables->tables[i].name);
     const char *text = buffer_text(&names);
-    log_line(LOG_LEVEL_INFO, "copying %s whose older rows no change carries (copy.new_tables): %s%s",
+    log_line(LOG_TABLES_TO_COPY, "copying %s whose older rows no change carries (copy.new_tables): %s%s",
              amount_count(tables->count, "table").text, text != NULL ? text : "?",
              names.size >= NAMES_BYTES_MAX ? ", ..." : "");
 }

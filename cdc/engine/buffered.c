@@ -127,9 +127,9 @@ static void part_join(struct part *part) {
 }
 
 static void say_failed(const struct buffered *buffered, const struct part *part) {
-    log_line(LOG_LEVEL_ERROR, "%s%s; %s", part == buffered->parts ? "from the slot to the buffer: " : "",
-             error_line(&part->error).text,
-             has_end(buffered) ? "the others go on" : "the others go on, and it is tried again in 60 s");
+    log_about(LOG_PART_FAILED, &(struct log_subject){.error = &part->error}, "%s%s; %s",
+              part == buffered->parts ? "from the slot to the buffer: " : "", part->error.text,
+              has_end(buffered) ? "the others go on" : "the others go on, and it is tried again in 60 s");
 }
 
 /* ---- all parts ---- */

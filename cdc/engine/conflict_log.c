@@ -37,7 +37,7 @@ void conflict_log_say(struct conflict_log *log, struct sink *const *sinks, size_
             continue;
         log->logged[i] = sum;
         log->logged_ms = now_ms;
-        log_line(LOG_LEVEL_WARNING, "sink %s has settled %s since the start: %s", sinks[i]->config->name,
+        log_line(LOG_CONFLICTS_SETTLED, "sink %s has settled %s since the start: %s", sinks[i]->config->name,
                  amount_count(sum, "conflict").text, text);
     }
 }

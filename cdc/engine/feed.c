@@ -46,7 +46,7 @@ static void debug_batch(struct feed *feed, const struct batch *batch) {
     if (!log_wants(LOG_LEVEL_DEBUG) || clock_now_ms() - feed->debugged_ms < DEBUG_INTERVAL_MS)
         return;
     feed->debugged_ms = clock_now_ms();
-    log_line(LOG_LEVEL_DEBUG,
+    log_line(LOG_BATCH_HANDED_ON,
              "batch %" PRIu64 ": %s, %zu of whole transactions, %zu bytes; nothing else before %s",
              feed->handed_on, amount_count(batch->change_count, "change").text, batch->whole_count,
              batch->arena.used_bytes, lsn_format(batch->caught_up_lsn).text);
@@ -212,10 +212,10 @@ static void tell_parts(const struct feed *feed) {
     for (size_t i = 0; i < feed->options.runner_count && feed->is_split; i++) {
         const struct sink *sink = feed->options.runners[i].sink;
         if (sink->ops->splits)
-            log_line(LOG_LEVEL_WARNING,
-                     "sink %s: %s is inside the commit record of a large transaction, of which the sink "
+            log_sink(LOG_END_INSIDE_TRANSACTION, sink->config->name,
+                     "%s is inside the commit record of a large transaction, of which the sink "
                      "may have a part already; the next run continues after that part",
-                     sink->config->name, lsn_format(feed->options.until_lsn).text);
+                     lsn_format(feed->options.until_lsn).text);
     }
 }
 

@@ -22,7 +22,6 @@ enum {
     PAUSE_MAX_MS = 15000,
     PAUSE_STEP_MS = 50,
     FIRST_RETRY_MS = 30000, /* a server that starts at the same time as we do is up by then */
-    REPEAT_INTERVAL_MS = 60000,
 };
 
 static bool is_stopped(const struct pipeline *pipeline) {
@@ -33,8 +32,10 @@ static bool is_stopped(const struct pipeline *pipeline) {
 static void pause_before_retry(const struct pipeline *pipeline, int pause_ms) {
     int64_t jitter_ms = clock_now_us() % (pause_ms / 2 + 1);
     int64_t deadline_ms = clock_now_ms() + pause_ms / 2 + jitter_ms;
-    while (clock_now_ms() < deadline_ms && !is_stopped(pipeline))
+    while (clock_now_ms() < deadline_ms && !is_stopped(pipeline)) {
         clock_pause_ms(PAUSE_STEP_MS);
+        log_tick();
+    }
 }
 
 /* ---- failures ---- */
@@ -57,31 +58,15 @@ static void store_failure(struct pipeline *pipeline, const struct error *error) 
                                 : 0;
     failure->error = *error;
     if (!failure_write(config->state, config->name, failure, &err))
-        log_line(LOG_LEVEL_WARNING, "the error cannot be stored for `pgcdc status`: %s", err.text);
+        log_line(LOG_FAILURE_NOT_STORED, "the error cannot be stored for `pgcdc status`: %s", err.text);
 }
 
-/*
- * The same error is logged once a minute, with a count, so that the log stays short and a new error is easy
- * to find.
- */
-static void log_retry(struct pipeline *pipeline, const struct error *error, int pause_ms) {
-    const int64_t now_ms = clock_now_ms();
-    struct retry_log *last = &pipeline->retry_log;
-    const bool same = strcmp(last->text, error->text) == 0;
-    last->count++;
-    log_line(LOG_LEVEL_DEBUG, "the attempt failed: %s; retrying within %d ms", error_line(error).text,
+/* The same error is one line again, whatever the pause. */
+static void log_retry(const struct error *error, int pause_ms) {
+    log_line(LOG_ATTEMPT_FAILED, "the attempt failed: %s; retrying within %d ms", error_line(error).text,
              pause_ms);
-    if (same && now_ms - last->logged_ms < REPEAT_INTERVAL_MS)
-        return;
-    if (same)
-        log_line(LOG_LEVEL_WARNING, "%s; %d attempts have failed like this", error->text, last->count);
-    else
-        log_line(LOG_LEVEL_WARNING, "%s; retrying within %d ms", error_line(error).text, pause_ms);
-    last->logged_ms = now_ms;
-    if (same)
-        return;
-    last->count = 1;
-    snprintf(last->text, sizeof last->text, "%s", error->text);
+    log_about(LOG_RETRY, &(struct log_subject){.error = error, .key = error->text},
+              "%s; retrying within %d ms", error->text, pause_ms);
 }
 
 /* Until the first copy begins, a mistake in the configuration is the most likely cause. */
@@ -135,7 +120,7 @@ static bool attempt_until_final(struct pipeline *pipeline, struct error *err) {
         if (!pipeline->looks_for_cause)
             store_failure(pipeline, &error);
         pipeline_show_live(pipeline, LIVE_RETRYING, &error);
-        log_retry(pipeline, &error, pause_ms);
+        log_retry(&error, pause_ms);
         pause_before_retry(pipeline, pause_ms);
         pause_ms = pause_ms * 2 < PAUSE_MAX_MS ? pause_ms * 2 : PAUSE_MAX_MS;
     }
@@ -172,7 +157,7 @@ static bool run_locked(struct pipeline *pipeline, struct error *err) {
     if (!checkpoint_read(config->state, config->name, &pipeline->checkpoint, err))
         return false;
     if (pipeline->checkpoint.phase == CHECKPOINT_CORRUPT)
-        log_line(LOG_LEVEL_WARNING, "%s/%s.checkpoint is corrupt; asking the sinks for their positions",
+        log_line(LOG_CHECKPOINT_CORRUPT, "%s/%s.checkpoint is corrupt; asking the sinks for their positions",
                  config->state, config->name);
     failure_read(config->state, config->name, &pipeline->failure);
     pipeline->failure.attempts = 0;
@@ -180,7 +165,7 @@ static bool run_locked(struct pipeline *pipeline, struct error *err) {
     attempt_recall_activity(pipeline);
     pipeline_begin_live(pipeline);
     if (!control_open(&pipeline->control, config->state, config->name, &answer))
-        log_line(LOG_LEVEL_WARNING, "this engine takes no requests while it runs: %s", answer.text);
+        log_line(LOG_NO_REQUESTS, "this engine takes no requests while it runs: %s", answer.text);
     bool good = make_reader(pipeline, err) && make_sinks(pipeline, err) && attempt_until_final(pipeline, err);
     pipeline_show_live(pipeline, LIVE_ENDED, NULL);
     control_close(&pipeline->control, config->state, config->name);

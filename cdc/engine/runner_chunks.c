@@ -302,8 +302,9 @@ static bool finish_copy(struct runner *runner, struct error *err) {
         return false;
     FAULT_POINT("runner-copy-finished");
     runner_forget_copy(runner);
-    log_line(LOG_LEVEL_INFO, "sink %s: the copy is complete, and consistent as of %s",
-             runner->sink->config->name, lsn_format(runner->written.end_lsn).text);
+    log_about(LOG_COPY_COMPLETE,
+              &(struct log_subject){.sink = runner->sink->config->name, .lsn = runner->written.end_lsn},
+              "the copy is complete, and consistent as of %s", lsn_format(runner->written.end_lsn).text);
     atomic_store(&runner->is_copying, false);
     eventfd_write(runner->event_fd, 1);
     return true;

@@ -61,7 +61,7 @@ static void log_news(const struct runner *runner) {
     while (line != NULL && *line != '\0') {
         const char *end = strchr(line, '\n');
         const size_t size = end != NULL ? (size_t) (end - line) : strlen(line);
-        log_line(LOG_LEVEL_INFO, "sink %s: %.*s", runner->sink->config->name, (int) size, line);
+        log_sink(LOG_TABLE_CHANGED, runner->sink->config->name, "%.*s", (int) size, line);
         line = end != NULL ? end + 1 : NULL;
     }
     buffer_reset(news);
@@ -107,10 +107,10 @@ static void debug_group(struct runner *runner, const char *how) {
     const int64_t now_ms = clock_now_ms();
     if (now_ms - log->logged_ms < DEBUG_INTERVAL_MS)
         return;
-    log_line(LOG_LEVEL_DEBUG, "sink %s: %s up to %s; %s of %s and %s since the last line",
-             runner->sink->config->name, how, lsn_format(runner->written.end_lsn).text,
-             amount_count(log->groups, "group").text, amount_count(log->transactions, "transaction").text,
-             amount_count(log->changes, "change").text);
+    log_sink(LOG_GROUP_APPLIED, runner->sink->config->name,
+             "%s up to %s; %s of %s and %s since the last line", how,
+             lsn_format(runner->written.end_lsn).text, amount_count(log->groups, "group").text,
+             amount_count(log->transactions, "transaction").text, amount_count(log->changes, "change").text);
     *log = (struct group_log){.logged_ms = now_ms};
 }
 
@@ -275,11 +275,12 @@ static bool is_left_out(struct runner *runner, const struct change *change) {
         runner->left_out++;
         return true;
     }
-    log_line(LOG_LEVEL_WARNING,
-             "sink %s: the transaction that commits at %s was skipped with %s %s, as `pgcdc skip` requested",
-             runner->sink->config->name, lsn_format(runner->skip.lsn).text,
-             runner->start.commit_lsn == runner->skip.commit_lsn ? "the other" : "its",
-             amount_count(runner->left_out, "change").text);
+    log_about(LOG_TRANSACTION_SKIPPED,
+              &(struct log_subject){.sink = runner->sink->config->name, .lsn = runner->skip.lsn},
+              "the transaction that commits at %s was skipped with %s %s, as `pgcdc skip` requested",
+              lsn_format(runner->skip.lsn).text,
+              runner->start.commit_lsn == runner->skip.commit_lsn ? "the other" : "its",
+              amount_count(runner->left_out, "change").text);
     runner->leaving_out = false;
     return false;
 }

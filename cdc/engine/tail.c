@@ -256,7 +256,7 @@ static bool start(struct tail *tail, struct error *err) {
     tail->from_lsn = facts.first_lsn > tail->options->from_lsn ? facts.first_lsn : tail->options->from_lsn;
     tail->is_streaming = reader->ops->start(reader, &plan, err);
     if (tail->is_streaming && tail->config->source.archive == NULL)
-        log_line(LOG_LEVEL_INFO, "the changes of publication %s after %s", tail->config->source.publication,
+        log_line(LOG_TAIL_STARTED, "the changes of publication %s after %s", tail->config->source.publication,
                  lsn_format(plan.from_lsn).text);
     return tail->is_streaming;
 }

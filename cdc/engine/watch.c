@@ -54,7 +54,7 @@ static bool wait_turn(struct watch *watch, bool doubts) {
 
 static void watch_say(struct watch *watch, const char *warning) {
     if (warning[0] != '\0' && strcmp(warning, watch->warned) != 0)
-        log_line(LOG_LEVEL_WARNING, "%s", warning);
+        log_line(LOG_TABLES_UNLIKE, "%s", warning);
     memcpy(watch->warned, warning, SCOPE_WARNING_MAX);
 }
 
@@ -64,11 +64,11 @@ static bool say_waits(struct watch *watch, struct session *session, struct error
     if (!failover_read_waits(session, watch->config->source.slot, &waits, err))
         return false;
     if (waits.size > 0 && !watch->says_waits)
-        log_line(LOG_LEVEL_WARNING,
+        log_line(LOG_STANDBYS_AWAITED,
                  "the source sends nothing until the standbys of synchronized_standby_slots have it: %s",
                  buffer_text(&waits));
     if (waits.size == 0 && watch->says_waits)
-        log_line(LOG_LEVEL_INFO,
+        log_line(LOG_STANDBYS_CONFIRMED,
                  "the standbys of synchronized_standby_slots have confirmed; the source sends");
     watch->says_waits = waits.size > 0;
     return true;

@@ -28,7 +28,7 @@ static void write_line(const struct follow_line *line, const struct migrate *mig
 }
 
 void follow_line_show(struct follow_line *line, const struct migrate *migrate) {
-    const bool is_terminal = isatty(STDERR_FILENO) == 1;
+    const bool is_terminal = log_may_draw();
     const int64_t now_ms = clock_now_ms();
     char text[FOLLOW_LINE_MAX];
     if (line->since_ms == 0)
@@ -40,10 +40,10 @@ void follow_line_show(struct follow_line *line, const struct migrate *migrate) {
     if (is_terminal)
         fprintf(stderr, "\033[2K%s\r", text); /* the next log line is written over it */
     else
-        log_line(LOG_LEVEL_INFO, "%s", text);
+        log_line(LOG_PROGRESS, "%s", text);
 }
 
 void follow_line_end(const struct follow_line *line) {
-    if (line->since_ms != 0 && isatty(STDERR_FILENO) == 1)
+    if (line->since_ms != 0 && log_may_draw())
         fputs("\033[2K\r", stderr);
 }

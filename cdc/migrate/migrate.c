@@ -111,15 +111,15 @@ static bool run_phase(struct migrate *migrate, const struct phase *phase, struct
     if (!migrate_is_done(migrate, phase->name, &is_done, err))
         return false;
     if (is_done && !phase->is_repeated) {
-        log_line(LOG_LEVEL_INFO, "migrate: %s was done before", phase->name);
+        log_line(LOG_MIGRATE_STEP_KNOWN, "migrate: %s was done before", phase->name);
         return true;
     }
-    log_line(LOG_LEVEL_INFO, "migrate: step %td of %d, %s: %s", phase - PHASES + 1, PHASES_COUNT + 1,
+    log_line(LOG_MIGRATE_STEP, "migrate: step %td of %d, %s: %s", phase - PHASES + 1, PHASES_COUNT + 1,
              phase->name, phase->what);
     if (!phase->run(migrate, err))
         return false;
     if (migrate->problem_count == 0)
-        log_line(LOG_LEVEL_INFO, "migrate: %s is done, in %s", phase->name,
+        log_line(LOG_MIGRATE_STEP_DONE, "migrate: %s is done, in %s", phase->name,
                  amount_duration(clock_now_ms() - since_ms).text);
     return true;
 }
@@ -138,11 +138,11 @@ static bool run_verify(struct migrate *migrate, struct error *err) {
     if (!needs_verify(migrate, &is_needed, err))
         return false;
     if (!is_needed) {
-        log_line(LOG_LEVEL_INFO,
+        log_line(LOG_MIGRATE_STEP_KNOWN,
                  "migrate: verify was done before; pgcdc migrate --until verified repeats it");
         return true;
     }
-    log_line(LOG_LEVEL_INFO, "migrate: step %d of %d, verify: both sides are compared", PHASES_COUNT + 1,
+    log_line(LOG_MIGRATE_STEP, "migrate: step %d of %d, verify: both sides are compared", PHASES_COUNT + 1,
              PHASES_COUNT + 1);
     return phase_verify(migrate, err);
 }
@@ -150,7 +150,7 @@ static bool run_verify(struct migrate *migrate, struct error *err) {
 /* To the process that works on the next database then, if there is one. */
 static void say_following(const struct migrate *migrate) {
     if (migrate->following_fd > 0 && write(migrate->following_fd, "f", 1) < 0)
-        log_line(LOG_LEVEL_WARNING, "migrate: the process for the other databases is gone");
+        log_line(LOG_DATABASES_LOST, "migrate: the process for the other databases is gone");
 }
 
 /* The pipeline runs while both sides are compared, and on, unless the comparison was the end. */
@@ -159,7 +159,7 @@ static bool verify_and_follow(struct migrate *migrate, struct error *err) {
     bool is_good = follower_start(migrate, err) && run_verify(migrate, err);
     migrate->has_ended = is_good && !migrate->is_different && migrate->end == MIGRATE_VERIFIED;
     if (is_good && !migrate->is_different && migrate->end == MIGRATE_STOPPED) {
-        log_line(LOG_LEVEL_INFO, "migrate: following the source until it is stopped");
+        log_line(LOG_MIGRATE_FOLLOWS, "migrate: following the source until it is stopped");
         say_following(migrate);
         follower_wait(migrate);
     }

@@ -54,7 +54,7 @@ static void log_warnings(const struct plan *plan) {
     const struct findings *findings = &plan->check->findings;
     for (const struct finding *finding = findings->first; finding != NULL; finding = finding->next)
         if (is_of_migration(finding) && !finding->is_accepted)
-            log_line(LOG_LEVEL_WARNING,
+            log_line(LOG_PLAN_WARNING,
                      "migrate: %s: %s (%s); it stays open in the report unless accept has it", finding->where,
                      finding->what, finding->code);
 }

@@ -38,7 +38,8 @@ static bool apply_stage(struct migrate *migrate, enum schema_stage stage, struct
     while (!schema_apply(&task, kept, ret_counts, err)) {
         if (err->kind != ERROR_RETRY || atomic_load(migrate->stop))
             return false;
-        log_line(LOG_LEVEL_WARNING, "migrate: %s; trying again", error_line(err).text);
+        log_about(LOG_SCHEMA_RETRY, &(struct log_subject){.error = err}, "migrate: %s; trying again",
+                  err->text);
         clock_pause_ms(RETRY_PAUSE_MS);
         if (!migrate_reconnect(migrate, err))
             return false;
@@ -52,7 +53,7 @@ static bool make_kept(struct migrate *migrate, struct schema_counts *ret_counts)
     const bool is_made =
         migrate->schema != NULL && schema_apply_kept(migrate->schema, &migrate->steps, ret_counts, &err);
     if (migrate->schema != NULL && !is_made)
-        log_line(LOG_LEVEL_DEBUG, "migrate: describing both sides again: %s", error_line(&err).text);
+        log_line(LOG_SCHEMA_READ_AGAIN, "migrate: describing both sides again: %s", error_line(&err).text);
     schema_forget(migrate->schema);
     migrate->schema = NULL;
     return is_made;
@@ -77,7 +78,7 @@ static bool phase_stage(struct migrate *migrate, const char *step, enum schema_s
         return false;
     if (migrate->problem_count > 0)
         return true;
-    log_line(LOG_LEVEL_INFO, "migrate: %s made, %zu were there, %zu are left out",
+    log_line(LOG_SCHEMA_MADE, "migrate: %s made, %zu were there, %zu are left out",
              amount_count(counts.made, "object").text, counts.present, counts.left_out);
     return migrate_done(migrate, step, detail, err);
 }

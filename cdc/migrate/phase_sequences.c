@@ -17,7 +17,7 @@ static bool advance(struct migrate *migrate, struct session *source, struct erro
     if (!source_open(source, &migrate->config->source, migrate->stop, err) ||
         !sequences_advance(source, &migrate->steps.session, &terms, &migrate->arena, &list, &set_count, err))
         return false;
-    log_line(LOG_LEVEL_INFO, "migrate: %zu of %s set ahead", set_count,
+    log_line(LOG_SEQUENCES_AHEAD, "migrate: %zu of %s set ahead", set_count,
              amount_count(list.count, "sequence").text);
     return true;
 }

@@ -72,19 +72,20 @@ static void log_blockers(const struct session *session, const PGresult *result, 
     const bool is_prepared = result_is_true(result, 0, PREPARED);
     const bool is_named = !PQgetisnull(result, 0, TABLE);
     if (!PQgetisnull(result, 0, HOLDERS) || is_prepared)
-        log_line(LOG_LEVEL_WARNING, "%s: has waited for a lock%s%s for %lld s, held by %s%s", session->peer,
-                 is_named ? " on table " : "", is_named ? PQgetvalue(result, 0, TABLE) : "", seconds,
-                 PQgetvalue(result, 0, HOLDERS),
-                 is_prepared ? " a prepared transaction (pg_prepared_xacts)" : "");
+        log_about(
+            LOG_LOCK_WAIT, &(struct log_subject){.table = is_named ? PQgetvalue(result, 0, TABLE) : NULL},
+            "%s: has waited for a lock%s%s for %lld s, held by %s%s", session->peer,
+            is_named ? " on table " : "", is_named ? PQgetvalue(result, 0, TABLE) : "", seconds,
+            PQgetvalue(result, 0, HOLDERS), is_prepared ? " a prepared transaction (pg_prepared_xacts)" : "");
     else if (strcmp(PQgetvalue(result, 0, EVENT), "SyncRep") == 0)
-        log_line(LOG_LEVEL_WARNING,
+        log_line(LOG_STANDBY_WAIT,
                  "%s: a commit has waited %lld s for a standby in synchronous_standby_names", session->peer,
                  seconds);
     else if (!PQgetisnull(result, 0, IDLE_SINCE))
-        log_line(LOG_LEVEL_WARNING, "%s: no answer for %lld s, although the server is idle in this session",
+        log_line(LOG_NO_ANSWER, "%s: no answer for %lld s, although the server is idle in this session",
                  session->peer, seconds);
     else
-        log_line(LOG_LEVEL_DEBUG, "%s: a statement has been running for %lld s", session->peer, seconds);
+        log_line(LOG_STATEMENT_RUNS, "%s: a statement has been running for %lld s", session->peer, seconds);
 }
 
 void lock_wait_report(const struct session *session, int64_t waited_ms, char *ret_idle_since, size_t size) {
@@ -97,8 +98,9 @@ void lock_wait_report(const struct session *session, int64_t waited_ms, char *re
     snprintf(pid, sizeof pid, "%d", PQbackendPID(session->conn));
     if (!open_observer(&observer, session, &err)) {
         if (err.kind != ERROR_STOPPED)
-            log_line(LOG_LEVEL_WARNING, "%s: no answer for %lld s, and the reason cannot be queried: %s",
-                     session->peer, seconds, err.text);
+            log_about(LOG_NO_ANSWER, &(struct log_subject){.error = &err},
+                      "%s: no answer for %lld s, and the reason cannot be queried: %s", session->peer,
+                      seconds, err.text);
     } else if (lock_wait_ask(&observer, BLOCKERS_SQL, 1, parameters, BLOCKERS_FIELDS, &result, &err)) {
         log_blockers(session, result, seconds);
         snprintf(ret_idle_since, size, "%s", PQgetvalue(result, 0, IDLE_SINCE));

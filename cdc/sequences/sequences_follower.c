@@ -36,7 +36,7 @@ static void wait_for_round(struct sequences_follower *follower) {
     pthread_mutex_unlock(&follower->lock);
 }
 
-static void say_new(char said[static SEQUENCES_SAID_MAX], enum log_level level, const char *sink,
+static void say_new(char said[static SEQUENCES_SAID_MAX], enum log_event event, const char *sink,
                     const char *what) {
     char text[SEQUENCES_SAID_MAX];
     snprintf(text, sizeof text, "%.*s", SEQUENCES_SAID_MAX - 1, what);
@@ -44,7 +44,7 @@ static void say_new(char said[static SEQUENCES_SAID_MAX], enum log_level level, 
         return;
     memcpy(said, text, sizeof text);
     if (text[0] != '\0')
-        log_line(level, "sink %s: sequences: %s", sink, text);
+        log_sink(event, sink, "sequences: %s", text);
 }
 
 static void say_obstacles(char said[static SEQUENCES_SAID_MAX], const char *sink,
@@ -66,7 +66,7 @@ static void say_obstacles(char said[static SEQUENCES_SAID_MAX], const char *sink
         sequences_name(list, OBSTACLES[i].state, &text);
     }
     const char *what = buffer_text(&text);
-    say_new(said, LOG_LEVEL_INFO, sink, what != NULL ? what : "");
+    say_new(said, LOG_SEQUENCES_OBSTACLE, sink, what != NULL ? what : "");
 }
 
 static bool open_sides(const struct sequences_follower *follower, const struct config_sink *sink,
@@ -90,7 +90,7 @@ static bool set_ahead(const struct sequences_follower *follower, struct session 
     arena_init(&arena, BLOCK_BYTES, ARENA_BYTES_MAX);
     const bool done = sequences_advance(source, target, &terms, &arena, &list, &set, err);
     if (done) {
-        log_line(LOG_LEVEL_DEBUG, "sink %s: sequences: %zu of %zu set ahead", sink, set, list.count);
+        log_sink(LOG_SEQUENCES_SET, sink, "sequences: %zu of %zu set ahead", set, list.count);
         say_obstacles(said, sink, &list);
     }
     arena_release(&arena);
@@ -104,7 +104,7 @@ static void follow_sink(const struct sequences_follower *follower, const struct 
     if (!open_sides(follower, sink, &source, &target, &err) ||
         !set_ahead(follower, &source, &target, said, sink->sink.name, &err)) {
         if (!is_ending(follower))
-            say_new(said, LOG_LEVEL_WARNING, sink->sink.name, error_line(&err).text);
+            say_new(said, LOG_SEQUENCES_FAILED, sink->sink.name, error_line(&err).text);
     }
     session_close(&source);
     session_close(&target);

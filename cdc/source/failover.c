@@ -40,7 +40,7 @@ bool failover_follow(struct session *replication, const struct source_config *co
         return true;
     if (!alter_slot(replication, config, err))
         return false;
-    log_line(LOG_LEVEL_INFO, "slot %s is %s a failover slot", config->slot,
+    log_line(LOG_SLOT_FAILOVER_SET, "slot %s is %s a failover slot", config->slot,
              config->fails_over ? "now" : "no longer");
     return true;
 }

@@ -149,7 +149,7 @@ static bool compare_tables(struct verify *verify, struct error *err) {
         if (clock_now_ms() - said_ms < SAY_INTERVAL_MS)
             continue;
         said_ms = clock_now_ms();
-        log_line(LOG_LEVEL_INFO, "verify: %zu of %s compared", i + 1,
+        log_line(LOG_VERIFY_PROGRESS, "verify: %zu of %s compared", i + 1,
                  amount_count(verify->count, "table").text);
     }
     return true;
@@ -351,7 +351,7 @@ static bool run_barriers(struct verify *verify, bool *ret_done, struct error *er
         if (clock_now_ms() - said_ms < SAY_INTERVAL_MS)
             continue;
         said_ms = clock_now_ms();
-        log_line(LOG_LEVEL_INFO, "verify: %zu of %s compared", i + 1,
+        log_line(LOG_VERIFY_PROGRESS, "verify: %zu of %s compared", i + 1,
                  amount_count(verify->count, "table").text);
     }
     return verify_step_unpin(&verify->step, &verify->sides, err);
@@ -364,8 +364,8 @@ static bool open_progress(struct verify *verify, bool resumes, struct arena *are
     struct verify_progress *progress = &verify->progress;
     if (!sink_has_rows(verify->sides.ops)) {
         if (resumes)
-            log_line(LOG_LEVEL_INFO, "sink %s: of such a sink nothing is kept, so all is compared",
-                     verify->sink->name);
+            log_sink(LOG_VERIFY_STARTS_OVER, verify->sink->name,
+                     "of such a sink nothing is kept, so all is compared");
         return true;
     }
     progress->kind = VERIFIED_BY_COMMAND;
@@ -374,15 +374,13 @@ static bool open_progress(struct verify *verify, bool resumes, struct arena *are
                               err))
         return false;
     if (resumes && progress->kept_count > 0)
-        log_line(LOG_LEVEL_INFO,
-                 "sink %s: proven equal before the interruption: %zu of %s; the others are compared",
-                 verify->sink->name, progress->kept_count, amount_count(progress->range_count, "range").text);
+        log_sink(LOG_VERIFY_RESUMED, verify->sink->name,
+                 "proven equal before the interruption: %zu of %s; the others are compared",
+                 progress->kept_count, amount_count(progress->range_count, "range").text);
     else if (resumes)
-        log_line(
-            LOG_LEVEL_INFO,
-            "sink %s: nothing is kept of an interrupted verify of the same tables, with the same definitions "
-            "and the same --where, so all is compared",
-            verify->sink->name);
+        log_sink(LOG_VERIFY_STARTS_OVER, verify->sink->name,
+                 "nothing is kept of an interrupted verify of the same tables, with the same definitions "
+                 "and the same --where, so all is compared");
     if (progress->range_count > verify->count || resumes)
         return true;
     verify->keeps_progress = false; /* small tables are compared again as fast */
@@ -400,9 +398,9 @@ static bool say_interrupted(struct verify *verify) {
     for (size_t i = 0; i < progress->verified.count; i++)
         equal += verified_count(&progress->verified.tables[i], VERIFIED_EQUAL);
     if (equal > 0 && !progress->cannot_write)
-        log_line(LOG_LEVEL_INFO,
-                 "sink %s: proven equal: %zu of %s; the same command with --resume goes on from there",
-                 verify->sink->name, equal, amount_count(progress->range_count, "range").text);
+        log_sink(LOG_VERIFY_INTERRUPTED, verify->sink->name,
+                 "proven equal: %zu of %s; the same command with --resume goes on from there", equal,
+                 amount_count(progress->range_count, "range").text);
     return false;
 }
 
@@ -412,7 +410,7 @@ static void forget_progress(struct verify *verify) {
     if (!verify->keeps_progress)
         return;
     if (!verified_remove(config->state, config->name, verify->sink->name, VERIFIED_BY_COMMAND, &err))
-        log_line(LOG_LEVEL_WARNING, "%s", err.text);
+        log_line(LOG_VERIFY_NOT_STORED, "%s", err.text);
 }
 
 /* The barriers wait for no backlog. */
@@ -426,17 +424,18 @@ static void say_obstacle(const struct verify *verify) {
         break;
     case OBSTACLE_UNSEEN:
         log_line(
-            LOG_LEVEL_WARNING,
+            LOG_VERIFY_UNDECIDED,
             "a transaction was applied that no snapshot of the source sees (does its commit wait for a "
             "synchronous standby?): differences cannot be told from it, so a table with one is undecided");
         break;
     case OBSTACLE_UNKNOWN:
-        log_line(LOG_LEVEL_WARNING,
+        log_line(LOG_VERIFY_UNDECIDED,
                  "a transaction has been open at the source since before the engine started: its changes "
                  "cannot be told from differences, so a table with one is undecided");
         break;
     case OBSTACLE_ENGINE:
-        log_line(LOG_LEVEL_WARNING, "%s; so a table that differs is undecided", verify->step.barrier.refusal);
+        log_line(LOG_VERIFY_UNDECIDED, "%s; so a table that differs is undecided",
+                 verify->step.barrier.refusal);
     }
 }
 

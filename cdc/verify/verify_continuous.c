@@ -56,12 +56,12 @@ static void pause_for(const struct verify_watcher *watcher, int64_t pause_ms) {
 }
 
 /* An obstacle lasts; it is logged when it is another one. */
-static void say_once(struct verify_watcher *watcher, enum log_level level, const char *what) {
+static void say_once(struct verify_watcher *watcher, enum log_event event, const char *what) {
     if (strncmp(watcher->said, what, SAID_MAX) == 0)
         return;
     snprintf(watcher->said, sizeof watcher->said, "%.*s", SAID_MAX, what);
     if (what[0] != '\0')
-        log_line(level, "sink %s: continuous verification: %s", watcher->sink->sink.name, what);
+        log_sink(event, watcher->sink->sink.name, "continuous verification: %s", what);
 }
 
 /* ---- what is next ---- */
@@ -108,9 +108,9 @@ static void say_obstacle(struct watching *watching) {
     };
     const struct verify_barrier *barrier = &watching->verify.step.barrier;
     if (barrier->obstacle == OBSTACLE_ENGINE) /* it stops, or another client has it */
-        say_once(watching->watcher, LOG_LEVEL_DEBUG, barrier->refusal);
+        say_once(watching->watcher, LOG_VERIFY_ENGINE_AWAY, barrier->refusal);
     else
-        say_once(watching->watcher, LOG_LEVEL_INFO, OBSTACLES[barrier->obstacle]);
+        say_once(watching->watcher, LOG_VERIFY_WAITS, OBSTACLES[barrier->obstacle]);
 }
 
 /*
@@ -146,7 +146,7 @@ static bool compare_now(struct watching *watching, struct verify_table *compared
     if (outcome == VERIFY_OBSTACLE)
         say_obstacle(watching);
     else if (outcome == VERIFY_COMPARED)
-        say_once(watching->watcher, LOG_LEVEL_INFO, "");
+        say_once(watching->watcher, LOG_VERIFY_WAITS, "");
     return true;
 }
 
@@ -194,12 +194,13 @@ static void say_difference(const struct watching *watching, const struct verify_
                            const struct verified_range *counts) {
     char name[160];
     snprintf(name, sizeof name, "%s.%s", compared->table->schema, compared->table->name);
-    log_line(
-        LOG_LEVEL_WARNING,
-        "sink %s: table %s differs from the source at %s: %" PRIu64 " missing, %" PRIu64 " extra, %" PRIu64
-        " different, in range %zu of %zu; `pgcdc verify --repair --table %s` copies what differs again",
-        watching->watcher->sink->sink.name, name, lsn_format(compared->lsn).text, counts->missing,
-        counts->extra, counts->different, compared->range + 1, compared->range_count, shell_word(name).text);
+    log_about(LOG_TABLE_DIFFERS,
+              &(struct log_subject){
+                  .sink = watching->watcher->sink->sink.name, .table = name, .lsn = compared->lsn},
+              "table %s differs from the source at %s: %" PRIu64 " missing, %" PRIu64 " extra, %" PRIu64
+              " different, in range %zu of %zu; `pgcdc verify --repair --table %s` copies what differs again",
+              name, lsn_format(compared->lsn).text, counts->missing, counts->extra, counts->different,
+              compared->range + 1, compared->range_count, shell_word(name).text);
 }
 
 static void note_result(struct watching *watching, struct verify_table *compared,
@@ -213,9 +214,13 @@ static void note_result(struct watching *watching, struct verify_table *compared
                                    before.extra != counts->extra || before.different != counts->different))
         say_difference(watching, compared, counts);
     if (before.state == VERIFIED_DIFFERENT && verified_count(verified, VERIFIED_DIFFERENT) == 0)
-        log_line(LOG_LEVEL_INFO, "sink %s: table %s.%s is equal again where it differed, at %s",
-                 watching->watcher->sink->sink.name, compared->table->schema, compared->table->name,
-                 lsn_format(compared->lsn).text);
+        log_about(LOG_TABLE_EQUAL_AGAIN,
+                  &(struct log_subject){.sink = watching->watcher->sink->sink.name,
+                                        .schema = compared->table->schema,
+                                        .table = compared->table->name,
+                                        .lsn = compared->lsn},
+                  "table %s.%s is equal again where it differed, at %s", compared->table->schema,
+                  compared->table->name, lsn_format(compared->lsn).text);
 }
 
 /* Their turn comes again after that of the others. */
@@ -288,12 +293,12 @@ static bool watch_tables(struct watching *watching, struct error *err) {
     const struct verify_options options = {.sink = watcher->sink, .stop = watcher->stop};
     bool is_usable = false;
     if (config_reread_tables(watcher->config))
-        log_line(LOG_LEVEL_DEBUG, "sink %s: verify: source.tables has changed", watcher->sink->sink.name);
+        log_sink(LOG_TABLES_REREAD, watcher->sink->sink.name, "verify: source.tables has changed");
     if (!verify_prepare(verify, watcher->config, &options, &watching->arena, &is_usable, err))
         return false;
     if (!is_usable) {
         if (verify->sides.is_standby)
-            say_once(watcher, LOG_LEVEL_WARNING,
+            say_once(watcher, LOG_VERIFY_UNDECIDED,
                      "a standby as source cannot tell which transactions a snapshot "
                      "sees, so nothing is compared");
         pause_for(watcher, FAULT_INTERVAL_MS(IDLE_MS));
@@ -332,7 +337,7 @@ static void *watcher_main(void *argument) {
         verify_release(&watching.verify);
         arena_release(&watching.arena);
         if (!good && !is_stopped(watcher)) {
-            say_once(watcher, LOG_LEVEL_WARNING, error_line(&err).text);
+            say_once(watcher, LOG_VERIFY_FAILED, error_line(&err).text);
             pause_for(watcher, FAULT_INTERVAL_MS(RETRY_MS));
         }
     }
@@ -373,7 +378,7 @@ bool verify_continuous_start(struct verify_continuous *verifying, const struct c
         if (sink_admin(config->sinks[i].ops, compare) != NULL && sink_has_rows(config->sinks[i].ops))
             sinks[count++] = config->sinks[i].sink.name;
     if (count == 0)
-        log_line(LOG_LEVEL_WARNING,
+        log_line(LOG_VERIFY_WITHOUT_SINK,
                  "verify.continuous: there is no sink of type postgres, so nothing is compared");
     for (; verifying->count < count; verifying->count++) {
         struct verify_watcher *watcher = &verifying->watchers[verifying->count];

@@ -165,6 +165,5 @@ void verify_progress_save(struct verify_progress *progress, bool at_once) {
         progress->cannot_write)
         return;
     progress->cannot_write = true;
-    log_line(LOG_LEVEL_WARNING, "sink %s: what was proven equal cannot be stored: %s", progress->sink,
-             err.text);
+    log_sink(LOG_VERIFY_NOT_STORED, progress->sink, "what was proven equal cannot be stored: %s", err.text);
 }

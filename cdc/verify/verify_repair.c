@@ -134,7 +134,7 @@ static bool await_copy(const struct verify_repair *repair, const struct chunk_ad
         if (clock_now_ms() - said_ms < SAY_MS)
             continue;
         said_ms = clock_now_ms();
-        log_line(LOG_LEVEL_INFO, "waiting for the engine to copy the ranges again");
+        log_line(LOG_REPAIR_WAITS, "waiting for the engine to copy the ranges again");
     }
 }
 

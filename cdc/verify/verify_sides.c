@@ -114,7 +114,7 @@ static bool pause(struct verify_sides *sides, struct error *err) {
 }
 
 static void say_waiting(const struct verify_sides *sides) {
-    log_line(LOG_LEVEL_INFO, "waiting for sink %s to pass %s; it is at %s", sides->sink->name,
+    log_line(LOG_VERIFY_WAITS_FOR_SINK, "waiting for sink %s to pass %s; it is at %s", sides->sink->name,
              lsn_format(sides->source_lsn).text, lsn_format(sides->target_lsn).text);
 }
 

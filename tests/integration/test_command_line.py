@@ -167,7 +167,7 @@ COMPLETIONS = [
     (["help", "conf"], {"config"}),
     (["tab"], {"table"}),
     (["table", "a"], {"add"}),
-    (["table", "copy", "-"], {"-c", "--where", "--database", "--verbose", "--help"}),
+    (["table", "copy", "-"], {"-c", "--where", "--database", "--log", "--verbose", "--help"}),
 ]
 
 

@@ -176,7 +176,7 @@ static bool reach_state(struct cutover *cutover, enum cutover_state state, struc
     if (writes && !write_done(cutover, state, line->duration_ms, err))
         return false;
     line->is_reached = true;
-    log_line(LOG_LEVEL_INFO, "%s: %s, in %lld ms: %s", cutover->step, cutover_state_name(state),
+    log_line(LOG_CUTOVER_STEP, "%s: %s, in %lld ms: %s", cutover->step, cutover_state_name(state),
              (long long) line->duration_ms, line->text);
     FAULT_POINT(STATES[state].done);
     return true;
@@ -203,12 +203,12 @@ static bool go_back(struct cutover *cutover, struct error *err) {
 static void go_back_after(struct cutover *cutover, struct error *err) {
     struct error failure = {0};
     if (go_back(cutover, &failure)) {
-        log_line(LOG_LEVEL_WARNING, "%s: gone back; the %s takes writes as before", cutover->step,
+        log_line(LOG_CUTOVER_UNDONE, "%s: gone back; the %s takes writes as before", cutover->step,
                  cutover_side(cutover, true));
         return;
     }
-    log_line(LOG_LEVEL_ERROR, "%s: it was not possible to go back: %s", cutover->step,
-             error_line(&failure).text);
+    log_about(LOG_CUTOVER_STUCK, &(struct log_subject){.error = &failure},
+              "%s: it was not possible to go back: %s", cutover->step, failure.text);
     error_remedy(err, "%s",
                  failure.remedy[0] != '\0' ? failure.remedy
                                            : "run the command with --abort when both servers can be reached");
@@ -228,7 +228,7 @@ static bool forget_former(struct cutover *cutover, struct error *err) {
     if (!has_rows(cutover, cutover->step, &has, err))
         return false;
     if (has)
-        log_line(LOG_LEVEL_INFO, "%s: an earlier one did not end; it is undone first", cutover->step);
+        log_line(LOG_CUTOVER_FOUND, "%s: an earlier one did not end; it is undone first", cutover->step);
     if (has && !cutover_undo(cutover, err))
         return false;
     return cutover->options.is_rollback || steps_remove(&cutover->steps, ROLLBACK_STEP, err);

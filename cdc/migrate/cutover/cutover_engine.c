@@ -39,7 +39,7 @@ static void *engine_main(void *argument) {
 }
 
 static bool start_own(struct cutover_engine *engine, struct error *err) {
-    log_line(LOG_LEVEL_INFO, "no engine of pipeline %s runs here: this process applies its changes",
+    log_line(LOG_CUTOVER_APPLIES, "no engine of pipeline %s runs here: this process applies its changes",
              engine->config->name);
     const int failure = pthread_create(&engine->thread, NULL, engine_main, engine);
     if (failure != 0)
@@ -107,7 +107,7 @@ static bool wait_for_answer(struct cutover_engine *engine, const atomic_bool *st
             return false;
         }
         if (clock_now_ms() >= say_ms) {
-            log_line(LOG_LEVEL_INFO, "waiting for the engine of pipeline %s: %s", engine->config->name,
+            log_line(LOG_CUTOVER_WAITS, "waiting for the engine of pipeline %s: %s", engine->config->name,
                      error.text);
             say_ms = clock_now_ms() + SAY_MS;
         }
@@ -144,7 +144,7 @@ bool cutover_engine_end(struct cutover_engine *engine, const struct config *conf
             return error_errno(err, "the engine of pipeline %s, pid %ld", config->name, (long) pid) ||
                    error_remedy(err, "stop it, then run this command again, which goes on");
         if (pid != asked)
-            log_line(LOG_LEVEL_INFO, "the engine of pipeline %s, pid %ld, is told to end", config->name,
+            log_line(LOG_ENGINE_TOLD, "the engine of pipeline %s, pid %ld, is told to end", config->name,
                      (long) pid);
         asked = pid;
         if (clock_now_ms() >= until_ms)

@@ -94,7 +94,7 @@ static bool try_until_locked(struct cutover *cutover, const struct table **order
             return error_remedy(err, "end the transactions that hold it, or run this command again later");
         }
         if (!is_short)
-            log_line(LOG_LEVEL_INFO, "%s; trying again", error.text);
+            log_line(LOG_CUTOVER_WAITS, "%s; trying again", error.text);
         clock_pause_ms(is_short ? SHORT_PAUSE_MS : PAUSE_MS);
     }
 }

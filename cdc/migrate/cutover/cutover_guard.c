@@ -57,6 +57,6 @@ bool cutover_guard(const struct config *config, const atomic_bool *stop, struct 
     arena_release(&arena);
     if (known)
         return judge_place(config, place, err);
-    log_line(LOG_LEVEL_DEBUG, "whether there was a cutover is not known: %s", ignored.text);
+    log_line(LOG_CUTOVER_UNKNOWN, "whether there was a cutover is not known: %s", ignored.text);
     return true;
 }

@@ -91,7 +91,7 @@ bool cutover_run_hook(struct cutover *cutover, int timeout_ms, struct error *err
     if (!fill_environment(cutover, &variables, err))
         return false;
     const int64_t until_ms = clock_now_ms() + timeout_ms;
-    log_line(LOG_LEVEL_INFO, "running cutover.on_flip, for %d ms at most", timeout_ms);
+    log_line(LOG_HOOK_STARTED, "running cutover.on_flip, for %d ms at most", timeout_ms);
     const pid_t pid = fork();
     if (pid == 0)
         become_hook(command, variables.pointers);

@@ -46,7 +46,7 @@ static bool set_list(struct globals *globals, const char *name, const char *valu
 static bool apply_row(struct globals *globals, const PGresult *statements, int row, struct error *err) {
     const char *value = PQgetvalue(statements, row, VALUE);
     if (!PQgetisnull(statements, row, LEFT_OUT)) {
-        log_line(LOG_LEVEL_WARNING, "migrate: %s is left out: %s", PQgetvalue(statements, row, OBJECT),
+        log_line(LOG_OBJECT_LEFT_OUT, "migrate: %s is left out: %s", PQgetvalue(statements, row, OBJECT),
                  PQgetvalue(statements, row, LEFT_OUT));
         return true;
     }
@@ -67,7 +67,7 @@ static void say_statement(const PGresult *statements, int row) {
     }
     buffer_append_text(&text, PQgetvalue(statements, row, SHOWN));
     if (buffer_text(&text) != NULL)
-        log_line(LOG_LEVEL_INFO, "migrate: statement for the target: %s;", text.data);
+        log_line(LOG_STATEMENT_PRINTED, "migrate: statement for the target: %s;", text.data);
 }
 
 void globals_say(const PGresult *statements) {

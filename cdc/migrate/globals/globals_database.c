@@ -51,7 +51,7 @@ static bool create(struct globals *globals, const PGresult *statements, const ch
         !globals_execute(globals, PQgetvalue(statements, 0, SHOWN), "", err))
         return false;
     FAULT_POINT("globals-database-made");
-    log_line(LOG_LEVEL_INFO, "migrate: %s is made at the target", object);
+    log_line(LOG_OBJECT_MADE, "migrate: %s is made at the target", object);
     return true;
 }
 
@@ -76,7 +76,8 @@ static void leave_to_administrator(struct globals *globals, const PGresult *stat
     globals_say(statements);
     if (!session_execute(&globals->steps.session, "rollback", &ignored) ||
         !steps_failed(&globals->steps, GLOBALS_STEP, object, NULL, &ignored))
-        log_line(LOG_LEVEL_WARNING, "migrate: %s: %s", object, error_line(&ignored).text);
+        log_about(LOG_OBJECT_FAILED, &(struct log_subject){.error = &ignored}, "migrate: %s: %s", object,
+                  ignored.text);
 }
 
 static const char *name_step(struct globals *globals) {

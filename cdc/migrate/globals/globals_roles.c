@@ -55,7 +55,7 @@ static bool note_roles(struct globals *globals, const PGresult *statements, stru
 static void say_roles(const PGresult *statements) {
     for (int row = 0; row < PQntuples(statements); row++)
         if (is_role(statements, row))
-            log_line(LOG_LEVEL_INFO, "migrate: %s is made at the target%s",
+            log_line(LOG_OBJECT_MADE, "migrate: %s is made at the target%s",
                      PQgetvalue(statements, row, OBJECT),
                      PQgetisnull(statements, row, SECRET) ? "" : ", with its password");
 }

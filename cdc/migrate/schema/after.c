@@ -86,7 +86,7 @@ static void make_objects(struct after *after, struct session *session) {
     while ((object = work_take(&after->work)) != NULL) {
         struct error err = {0};
         if (make_one(after, session, object, &err)) {
-            log_line(LOG_LEVEL_DEBUG, "sink %s: made %s", after->sides->sink->sink.name, object->key);
+            log_sink(LOG_OBJECT_BUILT, after->sides->sink->sink.name, "made %s", object->key);
             work_done(&after->work, object);
         } else {
             work_fail(&after->work, object, &err);
@@ -136,8 +136,8 @@ static bool drop_invalid(struct sides *sides, const struct object *object, struc
     buffer_append_text(&sql, "drop index if exists ");
     identifier_append_qualified(&sql, slice_of(object->schema), slice_of(object->name));
     const char *text = buffer_text(&sql);
-    log_line(LOG_LEVEL_INFO, "sink %s: %s is not valid at the target and is built again",
-             sides->sink->sink.name, object->key);
+    log_sink(LOG_OBJECT_MADE_AGAIN, sides->sink->sink.name,
+             "%s is not valid at the target and is built again", object->key);
     return text != NULL ? session_execute(&sides->target, text, err) : error_no_memory(err);
 }
 

@@ -101,7 +101,7 @@ bool sides_normalise(struct sides *sides, struct object_list *ret_list, struct e
     const bool is_filled = fill_scratch(sides, name, ret_list, err);
     /* What stays, the next comparison removes. */
     if (!scratch_drop(sides, name, &ignored) && is_filled)
-        log_line(LOG_LEVEL_WARNING, "database %s of the target was not removed: %s", name,
-                 error_line(&ignored).text);
+        log_about(LOG_SCRATCH_REMAINS, &(struct log_subject){.error = &ignored},
+                  "database %s of the target was not removed: %s", name, ignored.text);
     return is_filled;
 }

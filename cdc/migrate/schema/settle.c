@@ -133,10 +133,10 @@ static bool find_different(struct sides *sides, const struct object **ret_first,
         if (object == NULL || object->state != OBJECT_RUNNING)
             continue;
         if (object->is_refused) {
-            log_line(LOG_LEVEL_WARNING,
-                     "sink %s: the target's version cannot make %s as the source defines it; the one that it "
+            log_sink(LOG_OBJECT_STAYS, sides->sink->sink.name,
+                     "the target's version cannot make %s as the source defines it; the one that it "
                      "has stays",
-                     sides->sink->sink.name, object->key);
+                     object->key);
             continue;
         }
         *ret_first = *ret_first != NULL ? *ret_first : object;

@@ -171,7 +171,7 @@ static void follow_from(struct archive_reader *archive, lsn_t lsn, int64_t now_m
     if (archive->is_unknown)
         return;
     archive->is_unknown = true;
-    log_line(LOG_LEVEL_WARNING, "the archive's writer is not told what this pipeline still needs: %s",
+    log_line(LOG_ARCHIVE_NEED_NOT_TOLD, "the archive's writer is not told what this pipeline still needs: %s",
              err.text);
 }
 
@@ -240,7 +240,7 @@ static bool must_go_on(struct archive_reader *archive) {
     if (archive->ends_when_whole || !archive->until_whole || !archive->cursor.was_copying)
         return archive->ends_when_whole;
     archive->ends_when_whole = true;
-    log_line(LOG_LEVEL_WARNING,
+    log_line(LOG_END_INSIDE_COPY,
              "archive %s: the copy of its tables is not complete at %s, so the run goes on until it is",
              archive->reader.config->source.archive, lsn_format(archive->until_lsn).text);
     return true;

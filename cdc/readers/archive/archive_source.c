@@ -46,7 +46,7 @@ bool archive_source_open(struct archive_source *source, struct reader *reader, s
             *err = cause;
             return false;
         }
-        log_line(LOG_LEVEL_DEBUG, "the archive is read without the source: %s", cause.text);
+        log_line(LOG_ARCHIVE_WITHOUT_SOURCE, "the archive is read without the source: %s", cause.text);
         return true;
     }
     source->catalog = (struct reader_catalog){

@@ -35,7 +35,7 @@ bool announced_check(const struct announced *announced, struct slice payload, st
     const oid_t oid = cursor_u32(&cursor);
     struct slice schema = cursor_string(&cursor);
     struct slice name = cursor_string(&cursor);
-    log_line(LOG_LEVEL_DEBUG, "relation %u is \"%.*s\".\"%.*s\"", oid, (int) schema.size, schema.data,
+    log_line(LOG_RELATION_SEEN, "relation %u is \"%.*s\".\"%.*s\"", oid, (int) schema.size, schema.data,
              (int) name.size, name.data);
     if (announced->sent == NULL || own_tables_have(schema, name))
         return true;

@@ -81,7 +81,7 @@ bool keepalive_send(struct keepalive *keepalive, const struct keepalive_report *
                                  err))
         return false;
     if (sent && report->durable_lsn > keepalive->durable_sent_lsn)
-        log_line(LOG_LEVEL_DEBUG, "reported to the source: received %s, durable in every sink %s",
+        log_line(LOG_POSITION_REPORTED, "reported to the source: received %s, durable in every sink %s",
                  lsn_format(received_lsn).text, lsn_format(report->durable_lsn).text);
     if (sent) {
         keepalive->durable_sent_lsn = report->durable_lsn;
@@ -130,7 +130,7 @@ static bool is_at_work(struct keepalive *keepalive) {
         return false;
     keepalive->silent_ms += SILENCE_MAX_MS;
     log_line(
-        LOG_LEVEL_WARNING,
+        LOG_SOURCE_SILENT,
         "source: the server has sent nothing for %lld s, and its process is at work: a large row takes long",
         (long long) keepalive->silent_ms / 1000);
     keepalive->heard_ms = clock_now_ms();

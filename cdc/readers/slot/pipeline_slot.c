@@ -31,7 +31,7 @@ static const struct source_config *source_of(const struct pipeline_slot *slot) {
 
 static void say_session(const char *what, const struct session *session, const char *more) {
     const PGconn *conn = session->conn;
-    log_line(LOG_LEVEL_DEBUG,
+    log_line(LOG_SESSION_OPENED,
              "%s: connected to host %s, port %s, database %s as %s, server process %d, PostgreSQL %d, %s%s",
              what, PQhost(conn), PQport(conn), PQdb(conn), PQuser(conn), PQbackendPID(conn),
              PQserverVersion(conn), PQsslInUse((PGconn *) (uintptr_t) conn) ? "encrypted" : "not encrypted",
@@ -44,10 +44,10 @@ static void say_source(const struct pipeline_slot *slot) {
         return;
     say_session("source", &slot->source, "");
     say_session("source", &slot->replication, ", for replication");
-    log_line(LOG_LEVEL_DEBUG,
+    log_line(LOG_SESSION_SETTINGS,
              "source: options of each session: %s, logical_decoding_work_mem of replication: %s",
              SETTINGS_PINNED, source_of(slot)->decoding_work_mem);
-    log_line(LOG_LEVEL_DEBUG,
+    log_line(LOG_SOURCE_SEEN,
              "source: system identifier %" PRIu64 ", timeline %" PRIu32
              ", WAL flushed to %s, wal_sender_timeout %d ms",
              identity->system_id, identity->timeline, lsn_format(identity->flush_lsn).text,
@@ -100,7 +100,7 @@ static bool warn_unusable(struct pipeline_slot *slot, struct error *err) {
     if (!publication_name_unusable(&slot->source, source, &names, err))
         return false;
     if (names.size > 0)
-        log_line(LOG_LEVEL_WARNING,
+        log_line(LOG_IDENTITY_UNUSABLE,
                  "because of publication %s the source refuses updates and deletes of %s: no "
                  "usable replica identity; `pgcdc check` names the remedy",
                  source->publication, buffer_text(&names));
@@ -112,7 +112,7 @@ bool pipeline_slot_check_scope(struct pipeline_slot *slot, enum scope_moment mom
     if (!scope_check(&slot->source, source_of(slot), moment, warning, err))
         return false;
     if (warning[0] != '\0' && strcmp(warning, slot->warned) != 0)
-        log_line(LOG_LEVEL_WARNING, "%s", warning);
+        log_line(LOG_TABLES_UNLIKE, "%s", warning);
     memcpy(slot->warned, warning, sizeof warning);
     return warn_unusable(slot, err);
 }
@@ -121,7 +121,7 @@ static void log_news(struct buffer *news) {
     const char *line = buffer_text(news);
     while (line != NULL && *line != '\0') {
         const size_t size = strcspn(line, "\n");
-        log_line(LOG_LEVEL_INFO, "%.*s", (int) size, line);
+        log_line(LOG_PUBLICATION_CHANGED, "%.*s", (int) size, line);
         line += size + (line[size] == '\n');
     }
 }
@@ -162,7 +162,7 @@ static void say_stream(const struct pipeline_slot *slot) {
     if (!log_wants(LOG_LEVEL_DEBUG))
         return;
     for (size_t i = 0; i < source->publication_count; i++)
-        log_line(LOG_LEVEL_DEBUG, "publication %s, one of %zu, which together announce %s",
+        log_line(LOG_PUBLICATION_USED, "publication %s, one of %zu, which together announce %s",
                  source->publications[i], source->publication_count,
                  amount_count((uint64_t) PQntuples(slot->sent), "table").text);
 }
@@ -190,11 +190,11 @@ static bool wants_streams(const struct pipeline_slot *slot) {
 static void say_triggers(const struct ddl_triggers *triggers) {
     if (triggers->state == DDL_TRIGGERS_OFF || triggers->state == DDL_TRIGGERS_DENIED)
         log_line(
-            LOG_LEVEL_WARNING,
+            LOG_TRIGGERS_UNUSABLE,
             "the event triggers of `pgcdc ddl install` are at the source, but cannot be used: `pgcdc ddl "
             "status` says why");
     if (triggers->state == DDL_TRIGGERS_ON)
-        log_line(LOG_LEVEL_DEBUG, "source: its event triggers tell the columns of changed tables");
+        log_line(LOG_TRIGGERS_USED, "source: its event triggers tell the columns of changed tables");
 }
 
 static bool follow_failover(struct pipeline_slot *slot, struct error *err) {

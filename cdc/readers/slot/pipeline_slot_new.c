@@ -18,7 +18,7 @@ static struct pipeline_slot *slot_of(struct reader *reader) {
 }
 
 static void log_blockers(const char *blockers) {
-    log_line(LOG_LEVEL_WARNING, "creating the slot waits for %s", blockers);
+    log_line(LOG_SLOT_WAITS, "creating the slot waits for %s", blockers);
 }
 
 static bool prepare_publication(struct reader *reader, struct error *err) {
@@ -28,7 +28,7 @@ static bool prepare_publication(struct reader *reader, struct error *err) {
     if (!publication_ensure(&slot->source, source, &created, err))
         return false;
     if (created)
-        log_line(LOG_LEVEL_INFO, "created publication %s", source->publication);
+        log_line(LOG_PUBLICATION_CREATED, "created publication %s", source->publication);
     return (created || pipeline_slot_check_scope(slot, SCOPE_NEW, err)) &&
            pipeline_slot_check_filters(slot, reader->config, true, err);
 }
@@ -56,7 +56,8 @@ static bool create_slot(struct reader *reader, bool again, bool copies, struct r
         return refuse_foreign(reader->name, ret_creation, err);
     slot->is_ours = true;
     slot->our_lsn = creation.consistent_lsn;
-    log_line(LOG_LEVEL_INFO, "created slot %s at %s", reader->name, lsn_format(creation.consistent_lsn).text);
+    log_about(LOG_SLOT_CREATED, &(struct log_subject){.lsn = creation.consistent_lsn},
+              "created slot %s at %s", reader->name, lsn_format(creation.consistent_lsn).text);
     /* A standby may have been promoted while it created the slot. */
     if (!standby_check_timeline(&slot->standby, slot->identity.timeline, err))
         return false;
@@ -79,9 +80,9 @@ static void abandon_slot(struct reader *reader) {
         return;
     if (known && facts.active_pid == 0 && facts.confirmed_lsn == slot->our_lsn &&
         slot_drop(&slot->source, name, &err))
-        log_line(LOG_LEVEL_INFO, "dropped slot %s, which this run had created", name);
+        log_line(LOG_SLOT_DROPPED, "dropped slot %s, which this run had created", name);
     else
-        log_line(LOG_LEVEL_WARNING,
+        log_line(LOG_SLOT_REMAINS,
                  "slot %s remains and keeps WAL until the next run, or until `pgcdc drop` removes it", name);
 }
 

@@ -349,12 +349,12 @@ static bool wait_for_disk(struct slot_reader *slot, struct error *err) {
     slot->waits_for_disk = spool_is_full(spool);
     if (slot->waits_for_disk && !waited)
         log_line(
-            LOG_LEVEL_WARNING,
+            LOG_SPOOL_FULL,
             "the spool of open transactions in %s: no space left on the disk; nothing is read until there is "
             "room",
             spool->directory);
     else if (waited && !slot->waits_for_disk)
-        log_line(LOG_LEVEL_INFO, "the spool of open transactions in %s has room again", spool->directory);
+        log_line(LOG_SPOOL_HAS_ROOM, "the spool of open transactions in %s has room again", spool->directory);
     return true;
 }
 

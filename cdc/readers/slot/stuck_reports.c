@@ -43,7 +43,7 @@ static bool take_some(struct stuck_reports *stuck, struct session *session, stru
     }
     stuck->ahead_bytes += taken_bytes;
     if (taken_bytes > 0)
-        log_line(LOG_LEVEL_DEBUG, "the source has acknowledged no report for %d s: read %zu bytes ahead",
+        log_line(LOG_READ_AHEAD, "the source has acknowledged no report for %d s: read %zu bytes ahead",
                  STUCK_MS / 1000, taken_bytes);
     return true;
 }

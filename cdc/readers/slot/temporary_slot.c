@@ -22,7 +22,7 @@ static struct temporary_slot *slot_of(struct reader *reader) {
 }
 
 static void log_blockers(const char *blockers) {
-    log_line(LOG_LEVEL_WARNING, "creating the slot waits for %s", blockers);
+    log_line(LOG_SLOT_WAITS, "creating the slot waits for %s", blockers);
 }
 
 static bool require_publication(struct temporary_slot *slot, struct error *err) {

@@ -212,9 +212,9 @@ static void take_own(struct told_columns *told, xid_t xid, struct slice content)
         return;
     forget_all(told);
     if (!told->has_warned)
-        log_line(LOG_LEVEL_WARNING, "a message with prefix " DDL_MESSAGE_PREFIX
-                                    " cannot be read, so the columns of changed tables are seen in the "
-                                    "source's catalog until they change again");
+        log_line(LOG_MESSAGE_UNREADABLE, "a message with prefix " DDL_MESSAGE_PREFIX
+                                         " cannot be read, so the columns of changed tables are seen in the "
+                                         "source's catalog until they change again");
     told->has_warned = true;
 }
 

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log_event.h - what happened, in one word that never changes: for programs that read the log.
+ *
+ * Every call that logs names one. The event decides the level. cdc/manual/logs.md says of each when it is
+ * logged and what to do; a test compares the page, this table and the calls.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "cdc/base/attributes.h"
+#include "cdc/base/error.h"
+
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
+
+enum log_event {
+    /* every command */
+    LOG_USAGE,
+    LOG_MISCONFIGURED,
+    LOG_REFUSED,
+    LOG_CHANGE_NOT_APPLIED,
+    LOG_COUNT_DIFFERS,
+    LOG_ENGINE_RUNNING,
+    LOG_INTERRUPTED,
+    LOG_FAILED,
+    LOG_STOP_EXPLAINED,
+    LOG_OUTPUT_LOST,
+    /* a pipeline */
+    LOG_STREAMING_STARTED,
+    LOG_PROGRESS,
+    LOG_RUN_ENDED,
+    LOG_RETRY,
+    LOG_CHECKPOINT_CORRUPT,
+    LOG_CHECKPOINT_NOT_WRITTEN,
+    LOG_CHECKPOINT_WRITTEN_AGAIN,
+    LOG_TRANSACTION_SKIPPED,
+    LOG_CONFLICTS_SETTLED,
+    LOG_END_IS_AHEAD,
+    LOG_END_INSIDE_TRANSACTION,
+    LOG_PART_FAILED,
+    LOG_NO_REQUESTS,
+    LOG_FAILURE_NOT_STORED,
+    LOG_FAILURE_NOT_REMOVED,
+    LOG_ACTIVITY_NOT_STORED,
+    LOG_PUBLISHED_NOT_STORED,
+    LOG_TAIL_STARTED,
+    LOG_HTTP_LISTENING,
+    LOG_SERVICE_NOT_TOLD,
+    /* the source */
+    LOG_PUBLICATION_CREATED,
+    LOG_PUBLICATION_CHANGED,
+    LOG_SLOT_CREATED,
+    LOG_SLOT_WAITS,
+    LOG_SLOT_IN_USE,
+    LOG_SLOT_FAILOVER_SET,
+    LOG_STANDBYS_AWAITED,
+    LOG_STANDBYS_CONFIRMED,
+    LOG_SLOT_DROPPED,
+    LOG_SLOT_REMAINS,
+    LOG_SOURCE_SILENT,
+    LOG_IDENTITY_UNUSABLE,
+    LOG_TABLES_UNLIKE,
+    LOG_TRIGGERS_UNUSABLE,
+    LOG_MESSAGE_UNREADABLE,
+    LOG_SPOOL_FULL,
+    LOG_SPOOL_HAS_ROOM,
+    LOG_ARCHIVE_NEED_NOT_TOLD,
+    LOG_END_INSIDE_COPY,
+    /* waits at a server */
+    LOG_LOCK_WAIT,
+    LOG_STANDBY_WAIT,
+    LOG_NO_ANSWER,
+    /* the copy */
+    LOG_COPY_STARTED,
+    LOG_COPY_CONTINUED,
+    LOG_COPY_PROGRESS,
+    LOG_COPY_COMPLETE,
+    LOG_COPY_INTERRUPTED,
+    LOG_COPY_ROLLED_BACK,
+    LOG_COPY_IS_SIMPLE,
+    LOG_COPY_WAITS,
+    LOG_COPY_WAITS_FOR_COMMIT,
+    LOG_COPY_WAITS_FOR_PUBLICATION,
+    LOG_COPY_LEFT_OUT,
+    LOG_RECORDS_PRESENT,
+    LOG_TABLES_TO_COPY,
+    LOG_TABLE_NOT_COPIED,
+    LOG_TABLE_CHANGED,
+    /* verify */
+    LOG_VERIFY_PROGRESS,
+    LOG_VERIFY_RESUMED,
+    LOG_VERIFY_STARTS_OVER,
+    LOG_VERIFY_INTERRUPTED,
+    LOG_VERIFY_WAITS,
+    LOG_VERIFY_WAITS_FOR_SINK,
+    LOG_VERIFY_UNDECIDED,
+    LOG_VERIFY_FAILED,
+    LOG_VERIFY_NOT_STORED,
+    LOG_VERIFY_WITHOUT_SINK,
+    LOG_SINK_NOT_COMPARED,
+    LOG_DEAD_LETTERS_PRESENT,
+    LOG_TABLE_DIFFERS,
+    LOG_TABLE_EQUAL_AGAIN,
+    LOG_REPAIR_PLANNED,
+    LOG_REPAIR_STARTED,
+    LOG_REPAIR_WAITS,
+    LOG_REPAIR_NOT_POSSIBLE,
+    LOG_NO_ENGINE,
+    /* sequences */
+    LOG_SEQUENCES_OBSTACLE,
+    LOG_SEQUENCES_FAILED,
+    LOG_SEQUENCES_AHEAD,
+    /* moving a database */
+    LOG_MIGRATE_STEP,
+    LOG_MIGRATE_STEP_DONE,
+    LOG_MIGRATE_STEP_KNOWN,
+    LOG_MIGRATE_FOLLOWS,
+    LOG_MIGRATE_STOPPED,
+    LOG_PLAN_WARNING,
+    LOG_PLAN_HAS_PROBLEMS,
+    LOG_NOT_PROVEN_EQUAL,
+    LOG_SCHEMA_MADE,
+    LOG_SCHEMA_RETRY,
+    LOG_OBJECT_MADE,
+    LOG_OBJECT_MADE_AGAIN,
+    LOG_OBJECT_LEFT_OUT,
+    LOG_OBJECT_FAILED,
+    LOG_OBJECT_STAYS,
+    LOG_STATEMENT_PRINTED,
+    LOG_SCRATCH_REMAINS,
+    LOG_GAPS_UNKNOWN,
+    LOG_CUTOVER_STEP,
+    LOG_CUTOVER_FOUND,
+    LOG_CUTOVER_APPLIES,
+    LOG_CUTOVER_WAITS,
+    LOG_CUTOVER_UNDONE,
+    LOG_CUTOVER_STUCK,
+    LOG_ENGINE_TOLD,
+    LOG_HOOK_STARTED,
+    /* several databases */
+    LOG_DATABASE_STARTED,
+    LOG_DATABASE_ENDED,
+    LOG_DATABASE_FAILED,
+    LOG_DATABASE_NOT_STARTED,
+    LOG_DATABASE_KILLED,
+    LOG_DATABASES_LOST,
+    /* details, with --verbose */
+    LOG_ATTEMPT_FAILED,
+    LOG_START_DECIDED,
+    LOG_POSITION_SEEN,
+    LOG_SLOT_SEEN,
+    LOG_SOURCE_SEEN,
+    LOG_SESSION_OPENED,
+    LOG_SESSION_SETTINGS,
+    LOG_PUBLICATION_USED,
+    LOG_TRIGGERS_USED,
+    LOG_RELATION_SEEN,
+    LOG_BATCH_HANDED_ON,
+    LOG_GROUP_APPLIED,
+    LOG_POSITION_REPORTED,
+    LOG_CHECKPOINT_WRITTEN,
+    LOG_READ_AHEAD,
+    LOG_STATEMENT_RUNS,
+    LOG_ARCHIVE_WITHOUT_SOURCE,
+    LOG_SEQUENCES_SET,
+    LOG_TABLES_REREAD,
+    LOG_VERIFY_ENGINE_AWAY,
+    LOG_SCHEMA_READ_AGAIN,
+    LOG_OBJECT_BUILT,
+    LOG_CUTOVER_UNKNOWN,
+    LOG_EVENTS,
+};
+
+/* "slot_created" */
+const char *log_event_word(enum log_event event);
+enum log_level log_event_level(enum log_event event);
+
+/* The event of an error that ends a command. */
+enum log_event log_event_of(enum error_kind kind);
+
+/* "error", "warning", "info", "debug". log_level_parse: false: no such level. */
+const char *log_level_name(enum log_level level);
+MUST_CHECK bool log_level_parse(const char *name, enum log_level *ret_level);
