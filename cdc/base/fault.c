@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static atomic_ulong fault_visits;
 
@@ -23,6 +24,9 @@ void fault_point(const char *name) {
             raise(SIGSTOP);
         return;
     }
+    if (strcmp(wanted + length, ":hang") == 0)
+        for (;;)
+            pause();
     unsigned long visit = wanted[length] == ':' ? strtoul(wanted + length + 1, NULL, 10) : 1;
     if (atomic_fetch_add(&fault_visits, 1) + 1 == visit)
         raise(SIGKILL);

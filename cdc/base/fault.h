@@ -7,6 +7,8 @@
  * SIGCONT. Built in only with -Dfault_points=true; otherwise a point is nothing. The fault tests find all
  * points with `grep -rhoE 'FAULT_POINT\("[^"]+"' cdc sinks`.
  *
+ * PGCDC_FAULT="name:hang": from the first visit on, the thread that is there does nothing any more.
+ *
  * PGCDC_FAULT="name:lose" makes the first visit to FAULT_LOSES(name) true: the program then does something
  * wrong, which it must notice by itself.
  */

@@ -18,10 +18,33 @@ void live_release(struct live *live) {
     live->tables = NULL;
 }
 
+bool lives_init(struct lives *lives, const struct config *config, struct error *err) {
+    const size_t count = config->part_count > 0 ? config->part_count : 1;
+    *lives = (struct lives){.items = calloc(count, sizeof *lives->items)};
+    if (lives->items == NULL)
+        return error_no_memory(err);
+    /* Before its parts begin, the first one is that of all sinks. */
+    for (; lives->count < count; lives->count++)
+        if (!live_init(&lives->items[lives->count], lives->count == 0 ? config->sink_count : 1, err))
+            return false;
+    return true;
+}
+
+void lives_release(struct lives *lives) {
+    for (size_t i = 0; i < lives->count; i++)
+        live_release(&lives->items[i]);
+    free(lives->items);
+    *lives = (struct lives){0};
+}
+
 void live_read(struct live *live, struct live_facts *ret_facts) {
     pthread_mutex_lock(&live->lock);
     *ret_facts = live->facts;
     pthread_mutex_unlock(&live->lock);
+}
+
+bool live_turns(const struct live_facts *facts, int64_t now_ms, int64_t quiet_max_ms) {
+    return facts->phase != LIVE_STREAMING || now_ms - facts->turned_ms <= quiet_max_ms;
 }
 
 const char *live_phase_name(enum live_phase phase) {

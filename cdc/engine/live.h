@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cdc/config/config.h"
 #include "cdc/copy/progress.h"
 #include "cdc/engine/activity.h"
 #include "cdc/engine/failure.h"
@@ -73,7 +74,23 @@ struct live {
 MUST_CHECK bool live_init(struct live *live, size_t sink_count, struct error *err);
 void live_release(struct live *live);
 
+/* One for each part of a pipeline, for pipeline_options.live. */
+struct lives {
+    struct live *items;
+    size_t count;
+};
+
+/* False: no memory. lives_release accepts what is zeroed. */
+MUST_CHECK bool lives_init(struct lives *lives, const struct config *config, struct error *err);
+void lives_release(struct lives *lives);
+
 /* Any thread. */
 void live_read(struct live *live, struct live_facts *ret_facts);
+
+/* The supervisor turns ten times a second, unless a disk or a bug holds it. */
+enum { LIVE_QUIET_MAX_MS = 60000 };
+
+/* Has the supervisor looked at its threads? While nothing streams it has none. */
+bool live_turns(const struct live_facts *facts, int64_t now_ms, int64_t quiet_max_ms);
 
 const char *live_phase_name(enum live_phase phase);

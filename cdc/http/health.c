@@ -10,10 +10,6 @@
 #include "cdc/base/utf8.h"
 #include "cdc/http/lag.h"
 
-enum {
-    TURN_MAX_MS = 60000, /* the supervisor turns ten times a second, unless a disk or a bug holds it */
-};
-
 #define LEFT_MIN_PART 4 /* a slot in danger has less than this part of what it retains left */
 
 static const char *name_of(const struct view *view, size_t sink) {
@@ -37,11 +33,10 @@ bool health_is_live(const struct view *view, struct buffer *words) {
     bool is_live = true;
     for (size_t i = 0; i < view->part_count; i++) {
         const struct live_facts *part = &view->parts[i];
-        const int64_t quiet_ms = view->now_ms - part->turned_ms;
-        if (part->phase != LIVE_STREAMING || quiet_ms <= TURN_MAX_MS)
+        if (live_turns(part, view->now_ms, LIVE_QUIET_MAX_MS))
             continue;
         buffer_printf(words, "engine: its supervisor has not looked at its threads for %s\n",
-                      ago(quiet_ms, &amount));
+                      ago(view->now_ms - part->turned_ms, &amount));
         is_live = false;
     }
     return is_live;

@@ -11,16 +11,15 @@
 #include "cdc/http/server.h"
 
 struct http {
-    struct live *lives; /* one for each part of the pipeline, for pipeline_options.live */
-    size_t live_count;
     struct probes probes;
     bool has_probes;
     struct pages pages;
     struct server *server;
 };
 
-/* *ret_http is NULL when the configuration has no such section. After an error nothing runs. */
-MUST_CHECK bool http_start(const struct config *config, struct http **ret_http, struct error *err);
+/* lives outlives it. *ret_http is NULL when the file has no such section. After an error nothing runs. */
+MUST_CHECK bool http_start(const struct config *config, const struct lives *lives, struct http **ret_http,
+                           struct error *err);
 
 /* After the pipeline has ended. Accepts NULL. */
 void http_end(struct http *http);

@@ -7,6 +7,7 @@
 #include "cdc/engine/buffered.h"
 #include "cdc/http/http.h"
 #include "cdc/sequences/sequences_follower.h"
+#include "cdc/service/service.h"
 #include "cdc/verify/verify_continuous.h"
 
 static bool run_pipeline(const struct config *config, const struct pipeline_options *options,
@@ -31,15 +32,33 @@ static bool run_beside(const struct config *config, const struct pipeline_option
     return done;
 }
 
+/* Those who are told what the engine knows about itself. */
+static bool run_told(const struct config *config, const struct pipeline_options *options,
+                     const struct lives *lives, struct pipeline_result *ret_result,
+                     const struct config **ret_failed, struct error *err) {
+    struct http *http;
+    struct service service;
+    if (!http_start(config, lives, &http, err))
+        return false;
+    const bool done = service_start(&service, lives, options->stop, err) &&
+                      run_beside(config, options, ret_result, ret_failed, err);
+    service_end(&service);
+    http_end(http);
+    return done;
+}
+
 bool run_all(const struct config *config, const struct pipeline_options *options,
              struct pipeline_result *ret_result, const struct config **ret_failed, struct error *err) {
-    struct http *http;
+    struct lives lives = {0};
     struct pipeline_options told = *options;
+    const bool is_told = config->http.listen != NULL || service_is_wanted();
     *ret_failed = config;
-    if (!http_start(config, &http, err))
+    if (is_told && !lives_init(&lives, config, err)) {
+        lives_release(&lives);
         return false;
-    told.live = http != NULL ? http->lives : NULL;
-    const bool done = run_beside(config, &told, ret_result, ret_failed, err);
-    http_end(http);
+    }
+    told.live = lives.items;
+    const bool done = run_told(config, &told, &lives, ret_result, ret_failed, err);
+    lives_release(&lives);
     return done;
 }
