@@ -547,7 +547,7 @@ static void say_awaits(struct copier *copier) {
         copier->says_awaits_ms = now_ms + REPORT_MS;
     if (now_ms < copier->says_awaits_ms)
         return;
-    log_line(LOG_LEVEL_INFO,
+    log_line(LOG_COPY_WAITS,
              "sink %s: the copy of table %s.%s waits, and others go on: the stream has yet to come to the "
              "columns that it has now",
              copier->sink->config->name, copier->chunk->chunk.schema, copier->chunk->chunk.table);
