@@ -64,7 +64,7 @@ static void feed_watchdog(struct service *service, int64_t now_ms) {
     service_tell(service, "WATCHDOG=1");
 }
 
-static void look(struct service *service) {
+static void service_look(struct service *service) {
     const int64_t now_ms = clock_now_ms();
     for (size_t i = 0; i < service->lives->count; i++)
         live_read(&service->lives->items[i], &service->parts[i]);
@@ -83,7 +83,7 @@ static void look(struct service *service) {
 static void *service_main(void *argument) {
     struct service *service = argument;
     while (!atomic_load(&service->ends)) {
-        look(service);
+        service_look(service);
         clock_pause_ms(LOOK_MS);
     }
     return NULL;

@@ -46,14 +46,16 @@ static void say_streaming(const struct live_facts *part, char *sentence, size_t 
     if (part->saved_lsn == 0)
         snprintf(sentence, size, "streaming, at no position yet%s", copies);
     else
-        snprintf(sentence, size, "streaming: every sink has %s, %s behind what was received%s",
+        snprintf(sentence, size, "streaming: every sink has %s, of what was received it lacks %s%s",
                  lsn_format(part->saved_lsn).text, amount_bytes((double) behind).text, copies);
 }
 
 static void say_retrying(const struct live_facts *part, int64_t unix_us, char *sentence, size_t size) {
     const int64_t since_ms = (unix_us - part->failure.since_us) / 1000;
-    snprintf(sentence, size, "retrying, for %s, in %s: %.*s", amount_duration(since_ms > 0 ? since_ms : 0).text,
-             amount_count(part->failure.attempts, "attempt").text, ERROR_SHOWN_MAX, part->failure.error.text);
+    const struct amount since = amount_duration(since_ms > 0 ? since_ms : 0);
+    snprintf(sentence, size, "retrying, for %s, in %s: %.*s", since.text,
+             amount_count(part->failure.attempts, "attempt").text, ERROR_SHOWN_MAX,
+             part->failure.error.text);
 }
 
 void service_sentence(const struct live_facts *parts, size_t count, int64_t unix_us,
