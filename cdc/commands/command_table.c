@@ -202,10 +202,19 @@ static void print_planned(const struct chunk_add *add, const char *nothing) {
             "has no more stays there\n");
 }
 
+/* What is copied already may have been read before the rows changed that the command is about. */
+static void print_left_out(const struct config_sink *sink, const struct table *table) {
+    const struct membership member = {.schema = table->schema, .name = table->name};
+    printf("table %s is being copied into sink %s already, and is not copied again: when `pgcdc table list` "
+           "says that it streams, this command copies it again\n",
+           name_of(&member).text, sink->sink.name);
+}
+
 static bool copy_tables(struct table_command *command, struct error *err) {
     struct chunk_add add = add_of(command);
     bool runs = false;
     add.replaces = true;
+    add.left_out = print_left_out;
     add.where_sql = command->line->where_sql;
     for (size_t i = 0; i < command->count; i++)
         if (!command->members[i].is_published) {

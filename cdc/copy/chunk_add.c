@@ -90,6 +90,8 @@ static bool choose_tables(struct adding *adding, struct error *err) {
     for (size_t i = 0; i < list->count; i++)
         if (is_chosen(adding, &present, list->tables[i].oid))
             adding->tables[adding->count++] = list->tables[i];
+        else if (chunk_plan_has(&present, list->tables[i].oid) && adding->add->left_out != NULL)
+            adding->add->left_out(adding->sink, &list->tables[i]);
     return true;
 }
 

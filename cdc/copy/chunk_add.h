@@ -36,6 +36,8 @@ struct chunk_add {
     bool (*deliver)(void *context, const struct config_sink *sink, struct chunk_edit *edit,
                     struct error *err);
     void *context;
+    /* Called for each table whose chunks a sink has already, and which is left out of it; or NULL. */
+    void (*left_out)(const struct config_sink *sink, const struct table *table);
     size_t chunk_count; /* how many chunks are to be copied, over all sinks */
     bool appends;       /* rows were planned that a sink appends */
 };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`pgcdc table`: tables are added, copied again and removed, while the pipeline runs and while it does not."""
 
+import re
 import signal
 import threading
 from pathlib import Path
@@ -208,6 +209,21 @@ def test_a_run_that_catches_up_copies_new_tables_beside_an_interrupted_copy(pipe
     publish_u(pipeline)
     log = pipeline.engine.catch_up().stderr
     assert "the copy continues" in log and "copying 1 table whose older rows no change carries (copy.new_tables): public.u" in log
+    assert_copied(pipeline, "public.t", "public.u")
+
+
+def test_a_table_that_is_being_copied_is_named_and_copied_again_after(pipeline):
+    """It was left out without a word when another table was copied."""
+    live(pipeline).source.execute("create table u (id int primary key, v text); insert into u values (1, 'a'); create publication shop for table t, u")
+    pipeline.engine.catch_up()
+    assert "already" not in command(pipeline, "copy", "public.u").stdout
+    said = command(pipeline, "copy", "public.t", "public.u").stdout
+    assert "table public.u is being copied into sink warehouse already, and is not copied again" in said and "public.t is being" not in said
+    pipeline.engine.catch_up()
+    assert re.search(r"public\.u .* streams", command(pipeline, "list").stdout)
+    pipeline.target.execute("delete from u")
+    assert "already" not in command(pipeline, "copy", "public.u").stdout
+    pipeline.engine.catch_up()
     assert_copied(pipeline, "public.t", "public.u")
 
 
