@@ -403,6 +403,27 @@ def test_rows_at_the_target_are_emptied_with_what_refers_to_them(pipeline):
     assert_goes_on(pipeline)
 
 
+def test_rows_are_emptied_and_those_of_other_tables_stay(pipeline):
+    """The target's own table that inherits from it keeps its rows; one that refers to a partition is emptied with it."""
+    tables = """create table t (id int primary key);
+        create table p (id int primary key, v int) partition by range (id); create table p1 partition of p for values from (0) to (100);
+        create table r (id int primary key references p1)"""
+    pipeline.source.execute(tables + "; insert into t values (1); insert into p values (1)")
+    pipeline.target.execute(tables + "; create table w () inherits (t); insert into w values (9); insert into p values (5); insert into r values (5)")
+    pipeline.source_configuration["tables"] = ["public.t", "public.p"]
+    [fix] = fixes_of(pipeline, "target_rows")
+    assert "only" not in fix and '"r"' in fix, fix
+    pipeline.target.execute("insert into t values (5)")
+    said = pipeline.engine.command("run", "--until", "caught-up").stderr.splitlines()[-1]
+    assert "already hold rows (2): public.p, public.t; pgcdc check prints the statements that empty them; or set" in said, said
+    [fix] = fixes_of(pipeline, "target_rows")
+    for line in fix.splitlines():
+        psql(pipeline.target, line)
+    assert pipeline.target.execute("select id from t") == [(9,)] and pipeline.target.execute("select from p") == []
+    pipeline.engine.catch_up()
+    assert pipeline.target.execute("select id from t order by 1") == [(1,), (9,)] and pipeline.target.execute("select id from p") == [(1,)]
+
+
 def test_a_publication_without_tables(pipeline):
     """Its fix had the words SCHEMA.TABLE, and was given to psql."""
     pipeline.source.execute("create table t (id int primary key); insert into t values (1); create publication shop")

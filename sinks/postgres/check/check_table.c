@@ -6,6 +6,7 @@
 
 #include "cdc/base/buffer.h"
 #include "cdc/pq/identifier.h"
+#include "sinks/postgres/catalog/own_rows.h"
 #include "sinks/postgres/catalog/type_shape.h"
 #include "sinks/postgres/check/check.h"
 
@@ -312,42 +313,60 @@ static bool check_key(const struct pair *pair, const PGresult *table, struct err
     return true;
 }
 
-/* Tables with a foreign key to it must be truncated together with it, even if they are empty. */
-static bool append_referring(const struct pair *pair, struct buffer *names, struct error *err) {
+/*
+ * The table, and those with a foreign key to it or to a partition of it, which must be truncated together
+ * with it even if they are empty. Tables that inherit from one of them keep their rows: these are others.
+ */
+static bool append_truncate(const struct pair *pair, struct buffer *sql, struct error *err) {
     static const char SQL[] =
-        "with recursive known (oid) as (select c.oid from pg_class c join pg_namespace n on n.oid = "
-        "c.relnamespace"
-        "  where n.nspname = $1 and c.relname = $2 union select k.conrelid from pg_constraint k join known "
-        "on k.confrelid = known.oid"
-        "  where k.contype = 'f')"
-        " select n.nspname, c.relname from known join pg_class c on c.oid = known.oid join pg_namespace n on "
-        "n.oid = c.relnamespace"
-        " where not c.relispartition and not (n.nspname = $1 and c.relname = $2) order by 1, 2";
+        "with recursive own (oid) as (select c.oid from pg_class c join pg_namespace n on n.oid = "
+        "c.relnamespace where n.nspname = $1 and c.relname = $2),"
+        " step (oid, after) as (select conrelid, confrelid from pg_constraint where contype = 'f' union all"
+        "  select i.inhrelid, i.inhparent from pg_inherits i join pg_class c on c.oid = i.inhrelid"
+        "  where c.relispartition),"
+        " known (oid) as (select oid from own union select s.oid from step s join known on s.after = "
+        "known.oid)"
+        " select n.nspname, c.relname, c.relkind = 'r' and c.relhassubclass from known"
+        " join pg_class c on c.oid = known.oid join pg_namespace n on n.oid = c.relnamespace"
+        " where not c.relispartition or c.oid in (select oid from own) or exists (select from pg_constraint k"
+        "  where k.conrelid = c.oid and k.contype = 'f' and k.conparentid = 0"
+        "  and k.confrelid in (select oid from known))"
+        " order by c.oid not in (select oid from own), 1, 2";
     PGresult *result AUTO_PGRESULT = NULL;
     if (!query(pair, SQL, 2,
-               &(const struct result_shape){"the query for foreign keys", 0, RESULT_ROWS_ANY, 2, 0}, &result,
+               &(const struct result_shape){"the query for foreign keys", 0, RESULT_ROWS_ANY, 3, 0}, &result,
                err))
         return false;
     for (int row = 0; row < PQntuples(result); row++) {
-        buffer_append_text(names, ", ");
-        identifier_append_qualified(names, slice_of(PQgetvalue(result, row, 0)),
-                                    slice_of(PQgetvalue(result, row, 1)));
+        buffer_append_text(sql, row == 0 ? "truncate " : ", ");
+        buffer_append_text(sql, result_is_true(result, row, 2) ? "only " : "");
+        identifier_append_printable_qualified(sql, slice_of(PQgetvalue(result, row, 0)),
+                                              slice_of(PQgetvalue(result, row, 1)));
     }
+    buffer_printf(sql, ";  -- %s", PQntuples(result) > 1 ? "with the tables that refer to it; " : "");
+    return true;
+}
+
+/* Other sources have rows in a shared table. */
+static bool append_emptying(const struct pair *pair, struct buffer *sql, struct error *err) {
+    const struct table *table = pair->table;
+    if (table->owned_sql == NULL)
+        return append_truncate(pair, sql, err);
+    own_rows_append_delete(sql, table->schema, table->name, table->owned_sql);
+    buffer_append_text(sql, ";  -- the rows of this source; ");
     return true;
 }
 
 static bool add_rows(const struct pair *pair, struct error *err) {
-    struct buffer referring AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
-    if (!append_referring(pair, &referring, err))
+    struct buffer statement AUTO(buffer_release) = {.bytes_max = TEXT_BYTES_MAX};
+    if (!append_emptying(pair, &statement, err))
         return false;
-    const char *more = buffer_text(&referring);
-    if (more == NULL)
+    const char *sql = buffer_text(&statement);
+    if (sql == NULL)
         return error_no_memory(err);
     sink_check_add(pair->target->check, SINK_PROBLEM, "target_rows",
                    "table %s already has rows, and the initial copy refuses to add to them", pair->name);
-    sink_check_fix(pair->target->check,
-                   "truncate %s%s;  -- %sor, if they are the source's rows: snapshot: never", pair->name,
-                   more, more[0] != '\0' ? "with the tables that refer to it; " : "");
+    sink_check_fix(pair->target->check, "%sor, if they are the source's rows: snapshot: never", sql);
     sink_check_object(pair->target->check, pair->name);
     return true;
 }
@@ -358,8 +377,8 @@ static bool check_empty(const struct pair *pair, struct error *err) {
     struct error answer = {0};
     PGresult *result AUTO_PGRESULT = NULL;
     buffer_init(&sql, TEXT_BYTES_MAX);
-    buffer_printf(&sql, "select from %s where (%s) limit 1", pair->name,
-                  pair->table->owned_sql != NULL ? pair->table->owned_sql : "true");
+    buffer_append_text(&sql, "select where ");
+    own_rows_append_exists(&sql, pair->table->schema, pair->table->name, pair->table->owned_sql);
     const char *text = buffer_text(&sql);
     if (text == NULL)
         return error_no_memory(err);

@@ -16,7 +16,7 @@
 #include "sinks/chunk_range.h"
 #include "sinks/postgres/copy/copy.h"
 #include "sinks/postgres/copy/late_key.h"
-#include "sinks/postgres/copy/own_rows.h"
+#include "sinks/postgres/catalog/own_rows.h"
 #include "sinks/postgres/copy/plan_rows.h"
 #include "sinks/postgres/dead/dead_tables.h"
 #include "sinks/postgres/schema/copied_columns.h"

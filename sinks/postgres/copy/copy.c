@@ -8,12 +8,14 @@
  * unknown.
  */
 #include "sinks/postgres/copy/copy.h"
+
 #include "cdc/base/amount.h"
 #include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
 #include "cdc/pq/identifier.h"
 #include "decoder/builtin_type.h"
 #include "sinks/postgres/catalog/narrowing.h"
+#include "sinks/postgres/catalog/own_rows.h"
 #include "sinks/postgres/schema/ignored_columns.h"
 #include "sinks/postgres/settle/settle.h"
 #include "sinks/row_mode.h"
@@ -127,9 +129,8 @@ static bool find_full(struct session *target, const struct table *tables, size_t
                       PGresult **ret_full, struct error *err) {
     struct buffer sql AUTO(buffer_release) = {.bytes_max = SQL_BYTES_MAX};
     for (size_t i = first; i < end; i++) {
-        buffer_printf(&sql, "%sselect %zu where exists (select from ", i > first ? " union all " : "", i);
-        identifier_append_qualified(&sql, slice_of(tables[i].schema), slice_of(tables[i].name));
-        buffer_printf(&sql, " where (%s))", tables[i].owned_sql != NULL ? tables[i].owned_sql : "true");
+        buffer_printf(&sql, "%sselect %zu where ", i > first ? " union all " : "", i);
+        own_rows_append_exists(&sql, tables[i].schema, tables[i].name, tables[i].owned_sql);
     }
     if (buffer_text(&sql) == NULL)
         return error_no_memory(err);
@@ -168,7 +169,9 @@ static bool check_all_empty(struct session *target, const struct table *tables, 
         return true;
     error_set(err, ERROR_CONFIG, "tables on the target already hold rows (%zu): %s", full_count,
               buffer_text(&names));
-    error_remedy(err, "truncate them, or set snapshot: never when their rows are the source's");
+    error_remedy(
+        err, "pgcdc check prints the statements that empty them; or set snapshot: never when their rows are "
+             "the source's");
     return error_finding(err, "target_rows");
 }
 

@@ -13,7 +13,7 @@
 #include "cdc/base/fault.h"
 #include "cdc/pq/identifier.h"
 #include "sinks/postgres/copy/late_key.h"
-#include "sinks/postgres/copy/own_rows.h"
+#include "sinks/postgres/catalog/own_rows.h"
 #include "sinks/postgres/target/own_tables.h"
 
 #define SQL_BYTES_MAX ((size_t) 64 << 20)

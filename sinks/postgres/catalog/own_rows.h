@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * own_rows.h - the rows that a copy may remove.
+ * own_rows.h - the rows of a target's table that are the source's, which a copy may remove.
  */
 #pragma once
 
@@ -11,3 +11,9 @@
  * target's table itself and its partitions. A table that inherits from it has rows of another table.
  */
 void own_rows_append_delete(struct buffer *sql, const char *schema, const char *table, const char *owned_sql);
+
+/*
+ * Appends a condition without variables: the target's table has such rows. It does not read the tables that
+ * inherit from it.
+ */
+void own_rows_append_exists(struct buffer *sql, const char *schema, const char *table, const char *owned_sql);
