@@ -17,8 +17,8 @@ enum { STALLED_DEFAULT_MS = 10000, STALLED_MIN_MS = 1000, PORT_MAX = 65535, PORT
 
 const struct option_spec HTTP_OPTIONS[] = {
     {"listen", true,
-     "while `run` runs, answers `/metrics`, `/livez`, `/readyz` and `/startupz` at this address and port, "
-     "`127.0.0.1:9187` or `[::1]:9187`: plain HTTP, without a password",
+     "while `run` runs, serves a page for browsers, `/metrics`, `/livez`, `/readyz` and `/startupz` at this "
+     "address and port, `127.0.0.1:9187` or `[::1]:9187`: plain HTTP, without a password",
      OPTION_TEXT, NULL},
     {"stalled_after", false,
      "`/readyz` says no when changes wait for a sink and it has taken none for so long", OPTION_TEXT,

@@ -226,7 +226,7 @@ static void tally_chunk(const struct map_chunk *chunk, struct chunk_tally *tally
     tally->chunks_safe += is_safe;
     tally->rows += atomic_load(&chunk->rows);
     tally->bytes_done += is_done || bytes > estimate ? estimate : bytes;
-    tally->is_read |= map_chunk_is_being_read(chunk);
+    tally->chunks_read += map_chunk_is_being_read(chunk);
 }
 
 void chunk_map_tally(struct chunk_map *map, struct chunk_tally *ret_tables) {

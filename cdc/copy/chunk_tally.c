@@ -12,7 +12,7 @@ void chunk_tally_add(struct chunk_tally *sum, const struct chunk_tally *tally) {
     sum->bytes += tally->bytes;
     sum->bytes_done += tally->bytes_done;
     sum->bytes_estimate += tally->bytes_estimate;
-    sum->is_read |= tally->is_read;
+    sum->chunks_read += tally->chunks_read;
 }
 
 static void count_chunk(const struct chunk *chunk, struct chunk_tally *tally) {

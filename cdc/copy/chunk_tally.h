@@ -21,11 +21,11 @@ struct chunk_tally {
     uint64_t chunk_count;
     uint64_t chunks_done;
     uint64_t chunks_safe; /* of these: an interruption does not undo them */
+    uint64_t chunks_read; /* that are being copied now */
     uint64_t rows;        /* in the sink, and on their way to it */
     uint64_t bytes;       /* moved by this engine */
     uint64_t bytes_done;  /* of bytes_estimate */
     uint64_t bytes_estimate;
-    bool is_read; /* a chunk of it is being copied now */
 };
 
 struct chunk_tally_list {

@@ -46,13 +46,6 @@ static uint64_t progress_get(const atomic_ullong *counter) {
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-static struct chunk_map *share_map(struct snapshot_progress *copy) {
-    pthread_mutex_lock(&copy->map_lock);
-    struct chunk_map *map = copy->map != NULL ? chunk_map_share(copy->map) : NULL;
-    pthread_mutex_unlock(&copy->map_lock);
-    return map;
-}
-
 static void note_table(struct progress_total *total, const struct chunk_tally *tally, size_t sink) {
     char raw[SNAPSHOT_TABLE_MAX];
     if (total->read_count++ >= PROGRESS_TABLES_MAX)
@@ -74,7 +67,7 @@ static void add_chunks(struct progress_total *total, struct chunk_map *map, size
         chunk_tally_add(&sum, &tables[i]);
         total->table_count += tables[i].chunk_count > 0;
         total->tables_done += tables[i].chunk_count > 0 && tables[i].chunks_done == tables[i].chunk_count;
-        if (tables[i].is_read)
+        if (tables[i].chunks_read > 0)
             note_table(total, &tables[i], sink);
     }
     free(tables);
@@ -97,7 +90,7 @@ static void add_step(struct progress_total *total, const struct snapshot_progres
 
 static void add_up(struct progress_total *total, struct snapshot_progress *const *copies, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        struct chunk_map *map = share_map(copies[i]);
+        struct chunk_map *map = snapshot_progress_share(copies[i]);
         total->bytes += progress_get(&copies[i]->bytes);
         if (map != NULL)
             add_chunks(total, map, i);

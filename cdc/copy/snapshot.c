@@ -18,6 +18,7 @@
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
 #include "cdc/base/visible.h"
+#include "cdc/copy/chunk_map.h"
 #include "cdc/copy/copy_order.h"
 #include "cdc/copy/empty_tables.h"
 #include "cdc/copy/held.h"
@@ -157,6 +158,13 @@ static bool snapshot_prepare(struct snapshot *snapshot, const struct config *con
 }
 
 /* ---- progress ---- */
+
+struct chunk_map *snapshot_progress_share(struct snapshot_progress *progress) {
+    pthread_mutex_lock(&progress->map_lock);
+    struct chunk_map *map = progress->map != NULL ? chunk_map_share(progress->map) : NULL;
+    pthread_mutex_unlock(&progress->map_lock);
+    return map;
+}
 
 void snapshot_progress_name(struct snapshot_progress *progress, const struct table *table) {
     union {

@@ -39,6 +39,9 @@ struct snapshot_progress {
 /* The table being copied, or "". The name may be torn when it changes at this moment. */
 void snapshot_progress_table(const struct snapshot_progress *progress, char ret_table[SNAPSHOT_TABLE_MAX]);
 
+/* The map of a copy in chunks that goes on, or NULL; the caller frees it (chunk_map_share). */
+struct chunk_map *snapshot_progress_share(struct snapshot_progress *progress);
+
 /* table: NULL for none. */
 void snapshot_progress_name(struct snapshot_progress *progress, const struct table *table);
 

@@ -528,6 +528,7 @@ static void attempt_release(struct attempt *attempt) {
     for (size_t i = 0; attempt->runners != NULL && i < attempt->runner_count; i++)
         ledger_release(&attempt->runners[i].ledger);
     published_release(&attempt->published);
+    copy_watch_end(&attempt->copy_watch);
     free(attempt->runners);
     free(attempt->positions);
     if (attempt->event_fd >= 0)

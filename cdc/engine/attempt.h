@@ -87,6 +87,7 @@ struct attempt {
     bool ends_after_copy;       /* the run ends when the copy in chunks is complete */
     bool store_positions;       /* the sinks do not have the positions yet */
     struct progress progress;   /* of the initial copy, for people */
+    struct copy_watch copy_watch;
     struct published published; /* what NAME.published has, or will have */
     bool keeps_published;       /* it is to be written once the runners have stored their plans */
     bool is_reloading;          /* a client of the control socket waits for it */

@@ -67,6 +67,13 @@ static void fill_facts(struct attempt *attempt, enum live_phase phase, int64_t n
         look_at_runner(attempt, i, now_ms, &facts->sinks[i]);
 }
 
+static void attempt_look_at_copies(struct attempt *attempt, struct copy_tables *copied) {
+    struct snapshot_progress *copies[CHECKPOINT_SINKS_MAX];
+    for (size_t i = 0; i < attempt->runner_count; i++)
+        copies[i] = &attempt->runners[i].copy.progress;
+    copy_watch_look(&attempt->copy_watch, copies, attempt->runner_count, copied);
+}
+
 void attempt_show_live(struct attempt *attempt, enum live_phase phase) {
     struct live *live = attempt->pipeline->options->live;
     const int64_t now_ms = clock_now_ms();
@@ -77,6 +84,7 @@ void attempt_show_live(struct attempt *attempt, enum live_phase phase) {
         return;
     pthread_mutex_lock(&live->lock);
     fill_facts(attempt, phase, now_ms, &live->facts);
+    attempt_look_at_copies(attempt, &live->copied);
     pthread_mutex_unlock(&live->lock);
 }
 

@@ -47,6 +47,12 @@ bool live_turns(const struct live_facts *facts, int64_t now_ms, int64_t quiet_ma
     return facts->phase != LIVE_STREAMING || now_ms - facts->turned_ms <= quiet_max_ms;
 }
 
+void live_read_copied(struct live *live, struct copy_tables *ret_copied) {
+    pthread_mutex_lock(&live->lock);
+    *ret_copied = live->copied;
+    pthread_mutex_unlock(&live->lock);
+}
+
 const char *live_phase_name(enum live_phase phase) {
     static const char *const NAMES[] = {[LIVE_STARTING] = "starting",
                                         [LIVE_COPYING] = "copying",

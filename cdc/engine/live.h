@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "cdc/config/config.h"
+#include "cdc/copy/copy_tables.h"
 #include "cdc/copy/progress.h"
 #include "cdc/engine/activity.h"
 #include "cdc/engine/failure.h"
@@ -65,8 +66,9 @@ struct live_facts {
 };
 
 struct live {
-    pthread_mutex_t lock; /* guards facts */
+    pthread_mutex_t lock; /* guards facts and copied */
     struct live_facts facts;
+    struct copy_tables copied; /* by the copy in chunks that runs, or else by the last one */
     struct table_counts *tables; /* one for each sink */
 };
 
@@ -86,6 +88,7 @@ void lives_release(struct lives *lives);
 
 /* Any thread. */
 void live_read(struct live *live, struct live_facts *ret_facts);
+void live_read_copied(struct live *live, struct copy_tables *ret_copied);
 
 /* The supervisor turns ten times a second, unless a disk or a bug holds it. */
 enum { LIVE_QUIET_MAX_MS = 60000 };

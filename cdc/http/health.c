@@ -129,7 +129,7 @@ static bool judge_source(const struct view *view, struct buffer *words) {
     return false;
 }
 
-static void say_degraded(const struct view *view, struct buffer *words) {
+void health_put_degraded(const struct view *view, struct buffer *words) {
     const struct source_probe_facts *source = &view->source;
     if (source->answer.error[0] != '\0')
         buffer_printf(words, "source: it cannot be asked for metrics: %s\n", shown(source->answer.error));
@@ -150,14 +150,18 @@ static void say_degraded(const struct view *view, struct buffer *words) {
     }
 }
 
-bool health_is_ready(const struct view *view, struct buffer *words) {
+bool health_put_reasons(const struct view *view, struct buffer *words) {
     bool is_ready = true;
     for (size_t i = 0; i < view->part_count; i++)
         is_ready = judge_phase(view, &view->parts[i], words) && is_ready;
     is_ready = health_is_live(view, words) && is_ready;
     is_ready = judge_sinks(view, words) && is_ready;
-    is_ready = judge_source(view, words) && is_ready;
-    say_degraded(view, words);
+    return judge_source(view, words) && is_ready;
+}
+
+bool health_is_ready(const struct view *view, struct buffer *words) {
+    const bool is_ready = health_put_reasons(view, words);
+    health_put_degraded(view, words);
     return is_ready;
 }
 

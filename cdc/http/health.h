@@ -16,5 +16,9 @@ bool health_is_live(const struct view *view, struct buffer *words);
 /* Does every change reach every sink? Also true, with lines, when that costs something: degraded. */
 bool health_is_ready(const struct view *view, struct buffer *words);
 
+/* Its two halves: what makes it false, and what only costs something. */
+bool health_put_reasons(const struct view *view, struct buffer *words);
+void health_put_degraded(const struct view *view, struct buffer *words);
+
 /* Has the stream begun, with every row copied? Once true, it stays so: the caller keeps view->has_started. */
 bool health_has_started(const struct view *view, struct buffer *words);

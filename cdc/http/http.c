@@ -12,12 +12,11 @@
 
 static bool start_all(struct http *http, const struct config *config, const struct lives *lives, int fd,
                       struct error *err) {
-    if (!view_init(&http->pages.view, config, lives->items, lives->count, err)) {
+    if (!pages_init(&http->pages, config, lives->items, lives->count, &http->probes, err)) {
         close(fd);
         return false;
     }
     http->probes = (struct probes){.config = config, .lives = lives->items, .live_count = lives->count};
-    http->pages.probes = &http->probes;
     http->has_probes = probes_start(&http->probes, err);
     if (!http->has_probes) {
         close(fd);
@@ -44,7 +43,7 @@ bool http_start(const struct config *config, const struct lives *lives, struct h
         return false;
     }
     *ret_http = http;
-    log_line(LOG_HTTP_LISTENING, "metrics and health are at http://%s/, without a password",
+    log_line(LOG_HTTP_LISTENING, "a page, metrics and health are at http://%s/, without a password",
              config->http.listen);
     return true;
 }
@@ -55,6 +54,6 @@ void http_end(struct http *http) {
     server_end(http->server);
     if (http->has_probes)
         probes_end(&http->probes);
-    view_release(&http->pages.view);
+    pages_release(&http->pages);
     free(http);
 }

@@ -163,14 +163,6 @@ static void put_slot(const struct view *view, struct buffer *text) {
 
 /* ---- changes ---- */
 
-static const struct activity_sink *activity_of(const struct view *view, size_t sink) {
-    return &lag_part(view->parts, view->part_count, sink)->activity.sinks[view->part_count > 1 ? 0 : sink];
-}
-
-static struct table_counts *counts_of(const struct view *view, size_t sink) {
-    return view->part_count > 1 ? &view->lives[1 + sink].tables[0] : &view->lives[0].tables[sink];
-}
-
 static void put_table(const struct view *view, size_t sink, const char *name, struct table_count *table,
                       struct buffer *text) {
     for (int op = 0; op < TABLE_OPS; op++) {
@@ -187,11 +179,11 @@ static void put_changes(const struct view *view, struct buffer *text) {
     metric_begin(text, "pgcdc_transactions_total", "counter", "Transactions that the sink has committed.");
     for (size_t i = 0; i < view->config->sink_count; i++)
         metric_put(text, "pgcdc_transactions_total", METRIC_LABELS({"sink", sink_name(view, i)}),
-                   activity_of(view, i)->transactions);
+                   view_activity(view, i)->transactions);
     metric_begin(text, "pgcdc_changes_total", "counter",
                  "Changes that the sink has committed; tables without a place of their own are *.");
     for (size_t i = 0; i < view->config->sink_count; i++) {
-        struct table_counts *counts = counts_of(view, i);
+        struct table_counts *counts = view_counts(view, i);
         const size_t count = atomic_load_explicit(&counts->count, memory_order_acquire);
         for (size_t t = 0; t < count; t++)
             put_table(view, i, counts->tables[t].name, &counts->tables[t], text);
@@ -238,17 +230,10 @@ static void put_dead(const struct view *view, struct buffer *text) {
             metric_put(text, "pgcdc_conflicts_total",
                        METRIC_LABELS({"sink", sink_name(view, i)},
                                      {"kind", conflict_kind_name((enum conflict_kind) k)}),
-                       activity_of(view, i)->stops[k]);
+                       view_activity(view, i)->stops[k]);
 }
 
 /* ---- the copy ---- */
-
-static const struct live_facts *copying_part(const struct view *view) {
-    for (size_t i = 0; i < view->part_count; i++)
-        if (view->parts[i].copy_runs)
-            return &view->parts[i];
-    return NULL;
-}
 
 static void put_copy_table(const struct progress_table *table, struct buffer *text) {
     metric_put(text, "pgcdc_copy_table_bytes", METRIC_LABELS({"table", table->name}),
@@ -256,7 +241,7 @@ static void put_copy_table(const struct progress_table *table, struct buffer *te
 }
 
 static void put_copy(const struct view *view, struct buffer *text) {
-    const struct live_facts *part = copying_part(view);
+    const struct live_facts *part = view_copying(view);
     put_one(text, "pgcdc_copy_runs", "gauge", "1: rows are being copied.", part != NULL);
     if (part == NULL)
         return;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * server.h - HTTP: one thread, which answers GET and HEAD from pages.h.
+ * server.h - HTTP: one thread, which answers GET and HEAD from pages.h, and one that turns once a second.
  *
  * Its memory is bounded: by the number of connections, by what each may send before it is understood, and by
- * one answer for each. A connection that is silent is closed. What fails here never reaches the engine.
+ * one answer for each. A connection that is silent or slow is closed (connections.h, events.h). What fails
+ * here never reaches the engine.
  */
 #pragma once
 

@@ -15,12 +15,14 @@ bool view_init(struct view *view, const struct config *config, struct live *live
                struct error *err) {
     *view = (struct view){.config = config, .lives = lives, .part_count = live_count};
     view->parts = calloc(live_count, sizeof *view->parts);
+    view->copied = calloc(live_count, sizeof *view->copied);
     view->sinks = calloc(config->sink_count, sizeof *view->sinks);
-    return (view->parts != NULL && view->sinks != NULL) || error_no_memory(err);
+    return (view->parts != NULL && view->copied != NULL && view->sinks != NULL) || error_no_memory(err);
 }
 
 void view_release(struct view *view) {
     free(view->parts);
+    free(view->copied);
     free(view->sinks);
 }
 
@@ -30,8 +32,10 @@ void view_take(struct view *view, struct probes *probes) {
     for (size_t i = 0; i < view->config->sink_count; i++)
         view->sinks[i] = probes->sinks[i].facts;
     pthread_mutex_unlock(&probes->lock);
-    for (size_t i = 0; i < view->part_count; i++)
+    for (size_t i = 0; i < view->part_count; i++) {
         live_read(&view->lives[i], &view->parts[i]);
+        live_read_copied(&view->lives[i], &view->copied[i]);
+    }
     view->now_ms = clock_now_ms();
     view->unix_us = clock_unix_us();
 }
@@ -58,6 +62,25 @@ uint64_t view_lag_bytes(const struct view *view, size_t sink) {
     return durable_lsn >= end_lsn || lag_has(view->parts, view->part_count, sink, end_lsn)
                ? 0
                : end_lsn - durable_lsn;
+}
+
+const struct activity_sink *view_activity(const struct view *view, size_t sink) {
+    return &lag_part(view->parts, view->part_count, sink)->activity.sinks[view->part_count > 1 ? 0 : sink];
+}
+
+struct table_counts *view_counts(const struct view *view, size_t sink) {
+    return view->part_count > 1 ? &view->lives[1 + sink].tables[0] : &view->lives[0].tables[sink];
+}
+
+uint64_t view_rows(const struct view *view, size_t sink) {
+    return view_activity(view, sink)->changes + lag_sink(view->parts, view->part_count, sink)->rows_copied;
+}
+
+const struct live_facts *view_copying(const struct view *view) {
+    for (size_t i = 0; i < view->part_count; i++)
+        if (view->parts[i].copy_runs)
+            return &view->parts[i];
+    return NULL;
 }
 
 /* The source's clock now. */

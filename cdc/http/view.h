@@ -11,7 +11,8 @@ struct view {
     int64_t now_ms;  /* clock_now_ms() */
     int64_t unix_us; /* clock_unix_us() */
     struct live *lives;
-    struct live_facts *parts; /* one for each part; see lag.h */
+    struct live_facts *parts;   /* one for each part; see lag.h */
+    struct copy_tables *copied; /* likewise */
     size_t part_count;
     struct source_probe_facts source;
     struct sink_probe_facts *sinks; /* one for each sink of the configuration */
@@ -32,6 +33,16 @@ lsn_t view_end_lsn(const struct view *view);
 bool view_is_caught_up(const struct view *view, size_t sink);
 
 uint64_t view_lag_bytes(const struct view *view, size_t sink);
+
+/* The sink's rates and counts, of its part; and its counts by table, whose atomics go on. */
+const struct activity_sink *view_activity(const struct view *view, size_t sink);
+struct table_counts *view_counts(const struct view *view, size_t sink);
+
+/* Rows that a rule of the mapping has left out are no changes; those of a copy are. */
+uint64_t view_rows(const struct view *view, size_t sink);
+
+/* The part that copies rows now; NULL: none. */
+const struct live_facts *view_copying(const struct view *view);
 
 /* An upper bound: the sink has everything that was committed so long ago. -1: not known. */
 int64_t view_lag_ms(const struct view *view, size_t sink);

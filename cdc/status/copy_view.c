@@ -31,7 +31,7 @@ static void add_activity(const struct copy_view *view, struct copy_view_table *t
         if (activity->oid != tally->oid ||
             strcmp(activity->sink, view->status->config->sinks[table->sink].sink.name) != 0)
             continue;
-        tally->is_read = true;
+        tally->chunks_read = 1; /* at least */
         tally->rows = activity->rows > tally->rows ? activity->rows : tally->rows; /* the plan is newer */
         tally->bytes_done =
             activity->bytes_done > tally->bytes_done ? activity->bytes_done : tally->bytes_done;

@@ -177,7 +177,7 @@ static void append_table(struct buffer *text, const struct copy_view *view,
 static void append_tables(struct buffer *text, const struct copy_view *view) {
     size_t shown = 0, more = 0, waiting = 0;
     for (struct copy_view_table table = {0}; copy_view_next(view, &table);) {
-        const bool is_begun = table.tally.chunks_done > 0 || table.tally.is_read;
+        const bool is_begun = table.tally.chunks_done > 0 || table.tally.chunks_read > 0;
         if (table.tally.chunks_done == table.tally.chunk_count)
             continue;
         waiting += !is_begun;

@@ -4,6 +4,7 @@
 import re
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,7 @@ def test_the_manual_has_every_metric_and_no_other(pipeline, served):
     page = (ROOT / "cdc/manual/monitoring.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"^\| `(pgcdc_\w+)", page, re.M))
     served.wait_value("pgcdc_slot_retained_wal_bytes", lambda value: value >= 0)
+    served.wait_value("pgcdc_copy_runs", lambda value: value == 0)
     found = set(re.findall(r"^# TYPE (\w+)", served.get("/metrics")[1], re.M))
     absent = {name for name in documented if name.startswith("pgcdc_copy_") and name != "pgcdc_copy_runs"} | {"pgcdc_slot_safe_wal_bytes"}
     assert found == documented - absent
@@ -118,12 +120,15 @@ def test_the_stages_are_in_order(pipeline, served):
     pipeline.source.execute("insert into t values (1000, 'y')")
     pipeline.wait_applied()
 
+    last = []
+
     def settled():
         samples = served.samples()
         stages = {dict(labels)["stage"]: value for (name, labels), value in samples.items() if name == "pgcdc_stage_lsn_bytes"}
+        last[:] = [stages]
         order = [stages.get(stage, 0) for stage in ("confirmed", "checkpoint", "durable", "visible", "written")]
         return stages if order[0] > 0 and order == sorted(order) else None
-    stages = wait_until(settled, "every stage")
+    stages = wait_until(settled, lambda: f"every stage in order: {last}")
     position = pipeline.source.value("select %s::pg_lsn - '0/0'::pg_lsn", (pipeline.position(),))
     assert stages["durable"] <= position
 
@@ -257,7 +262,7 @@ def test_ipv6_can_be_served(pipeline):
 def test_other_paths_and_methods_are_refused(pipeline, served):
     start_with_a_table(pipeline)
     assert served.get("/nothing")[0] == 404
-    assert served.get("/")[0] == 404
+    assert served.get("/index.html")[0] == 404
     assert served.get("/metrics/../livez")[0] == 404
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
         assert served.get("/metrics", method)[0] == 405
@@ -303,6 +308,29 @@ def test_slow_clients_hold_up_nothing_and_are_closed(pipeline, served):
     for connection in slow:
         connection.close()
     pipeline.engine.stop()
+
+
+def test_clients_that_drip_keep_no_one_out_and_are_closed(pipeline, served):
+    """A byte now and then is no silence. Others are served at once, in place of the oldest that has not asked; and each ends in time."""
+    start_with_a_table(pipeline)
+    dripping, ended, started = [raw(served.port, b"GET /metr") for _ in range(40)], [], time.monotonic()
+    while len(ended) < len(dripping):
+        for connection in dripping:
+            try:
+                connection.sendall(b"i")
+            except OSError:
+                ended.append(connection)
+        asked = time.monotonic()
+        assert served.get("/livez") == (200, "live\n")
+        assert time.monotonic() - asked < 2, "the dripping clients kept this one out"
+        dripping = [connection for connection in dripping if connection not in ended]
+        if not dripping:
+            break
+        assert time.monotonic() - started < 30, f"{len(dripping)} connections are still open"
+        time.sleep(0.5)
+    assert time.monotonic() - started > 5, "they were closed at once, not in time"
+    for connection in ended:
+        connection.close()
 
 
 def test_several_clients_are_served_at_once(pipeline, served):
