@@ -44,6 +44,7 @@ static const struct command *const COMMANDS[] = {
     &command_archive_export,
     &command_drop,
     &command_help,
+    &command_completion,
     &command_version,
 };
 /* clang-format on */

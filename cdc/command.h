@@ -134,6 +134,7 @@ extern const struct command command_archive_verify;
 extern const struct command command_archive_export;
 extern const struct command command_drop;
 extern const struct command command_help;
+extern const struct command command_completion;
 extern const struct command command_version;
 
 /* command.c: the command at index, NULL after the last. */

@@ -206,9 +206,10 @@ static const struct {
     const char *name;
     void (*print)(void);
 } TOPICS[] = {
-    {"config", print_configuration},    {"markdown", print_markdown},
-    {"man", manual_page_print_program}, {"man-config", manual_page_print_config},
-    {"bash", completion_print},
+    {"config", print_configuration},
+    {"markdown", print_markdown},
+    {"man", manual_page_print_program},
+    {"man-config", manual_page_print_config},
 };
 
 static bool print_topic(const char *name) {
@@ -269,7 +270,6 @@ const struct command command_help = {
             "pgcdc help COMMAND    one command\n"
             "pgcdc help config     the configuration file, with the keys of each type of sink\n"
             "pgcdc help markdown   the same keys as tables for a page\n"
-            "pgcdc help man        the manual page pgcdc(1), for scdoc; man-config: pgcdc.yaml(5)\n"
-            "pgcdc help bash       completion for bash: source <(pgcdc help bash)",
+            "pgcdc help man        the manual page pgcdc(1), for scdoc; man-config: pgcdc.yaml(5)",
     .run = run,
 };

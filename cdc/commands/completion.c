@@ -1,95 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * completion.c - the completion for bash: commands, their options, and the words that an option's value
- * may be.
- *
- * Everything else, such as the FILE of -c, is completed as a file name.
+ * completion.c - what the completions for bash, zsh and fish share.
  */
+#include "cdc/commands/completion.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "cdc/command.h"
-#include "cdc/commands/help.h"
+const struct command_use COMPLETION_LOG = {&OPTION_LOG, "the form of log lines", false};
+const struct command_use COMPLETION_VERBOSE = {&OPTION_VERBOSE, "log in detail", false};
+const struct command_use COMPLETION_DATABASE = {&OPTION_DATABASE, "one of migrate.databases", false};
 
-/* "table" of "table add". */
-static size_t first_word(size_t index) {
-    return strcspn(command_at(index)->name, " ");
+struct slice completion_first_word(const struct command *command) {
+    return (struct slice){.data = command->name, .size = strcspn(command->name, " ")};
 }
 
-/* Does the command before it begin with the same word? Those that do are next to each other. */
-static bool is_repeated(size_t index) {
-    return index > 0 && first_word(index) == first_word(index - 1) &&
-           memcmp(command_at(index)->name, command_at(index - 1)->name, first_word(index)) == 0;
+const char *completion_second_word(const struct command *command) {
+    const char *space = strchr(command->name, ' ');
+    return space != NULL ? space + 1 : NULL;
 }
 
-static void print_names(void) {
-    for (size_t i = 0; command_at(i) != NULL; i++)
-        if (!is_repeated(i))
-            printf("%s%.*s", i > 0 ? " " : "", (int) first_word(i), command_at(i)->name);
+bool completion_is_repeated(size_t index) {
+    return index > 0 && slice_equal(completion_first_word(command_at(index)),
+                                    completion_first_word(command_at(index - 1)));
 }
 
-/* After the first word of commands of two words: the second ones. */
-static void print_second_words(void) {
-    for (size_t i = 0; command_at(i) != NULL; i++) {
-        if (command_at(i)->name[first_word(i)] == '\0' || is_repeated(i))
-            continue;
-        printf("    '%.*s') words='", (int) first_word(i), command_at(i)->name);
-        for (size_t at = i; at == i || (command_at(at) != NULL && is_repeated(at)); at++)
-            printf("%s ", command_at(at)->name + first_word(at) + 1);
-        puts("' ;;");
+bool completion_next_word(const char **placeholder, struct slice *ret_word) {
+    const char *at = *placeholder;
+    const size_t size = strspn(at, "abcdefghijklmnopqrstuvwxyz-");
+    if (at[0] < 'a' || at[0] > 'z')
+        return false;
+    *ret_word = (struct slice){.data = at, .size = size};
+    *placeholder = at + size + (at[size] == '|');
+    return true;
+}
+
+void completion_put_words(const char *placeholder) {
+    struct slice word;
+    while (completion_next_word(&placeholder, &word))
+        printf("%.*s ", (int) word.size, word.data);
+}
+
+void completion_put_quoted(const char *text, const char *escaped) {
+    for (; *text != '\0' && *text != '\n'; text++) {
+        if (strchr(escaped, *text) != NULL)
+            putchar('\\');
+        if (*text == '\'')
+            fputs("'\\'", stdout); /* ends the quotes, and puts a quote outside of them */
+        putchar(*text);
     }
+    if (*text == '\n')
+        fputs(" …", stdout);
 }
 
-/* The words in lower case of a placeholder such as "caught-up|LSN" or "source|target[:SINK]"; often none. */
-static void print_values(const struct command *command, const struct command_option *option) {
-    const char *value = option->value;
-    printf("    '%s'*' %s') words='", command->name, option->name);
-    for (size_t size; *value >= 'a' && *value <= 'z'; value += size + (value[size] == '|')) {
-        size = strspn(value, "abcdefghijklmnopqrstuvwxyz-");
-        printf("%.*s ", (int) size, value);
-    }
-    puts("' ;;");
-}
-
-/* An option of the same name takes other words in another command. */
-static void print_all_values(void) {
-    const struct command *command = NULL;
-    for (size_t i = 0; (command = command_at(i)) != NULL; i++)
-        for (const struct command_use *use = command->uses; use != NULL && use->option != NULL; use++)
-            if (use->option->value != NULL)
-                print_values(command, use->option);
-}
-
-static void print_options_of(const struct command *command) {
-    printf("    '%s' | '%s '*) words='", command->name, command->name);
-    for (const struct command_use *use = command->uses; use != NULL && use->option != NULL; use++)
-        printf("%s ", use->option->name);
-    if (command_needs_config(command))
-        printf("%s ", OPTION_DATABASE.name);
-    printf("%s %s --help", OPTION_LOG.name, OPTION_VERBOSE.name);
-    if (command == &command_help) {
-        fputs(" config ", stdout);
-        print_names();
-    }
-    puts("' ;;");
-}
-
-void completion_print(void) {
-    const struct command *command = NULL;
-    fputs("# The completion of pgcdc for bash, as `pgcdc help bash` prints it.\n"
-          "_pgcdc() {\n"
-          "    local words='' before=${COMP_WORDS[*]:1:COMP_CWORD-1}\n"
-          "    case $before in\n"
-          "    '') words='",
-          stdout);
-    print_names();
-    puts("' ;;");
-    print_second_words();
-    print_all_values();
-    for (size_t i = 0; (command = command_at(i)) != NULL; i++)
-        print_options_of(command);
-    puts("    esac\n"
-         "    COMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n"
-         "}\n"
-         "complete -o default -F _pgcdc pgcdc");
+const char *completion_help(const struct command_use *use) {
+    if (use->help != NULL)
+        return use->help;
+    return use->option->expected != NULL ? use->option->expected : "";
 }

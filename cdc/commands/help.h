@@ -20,6 +20,3 @@ extern const char HELP_CONFIGURATION[];           /* paragraphs about the file, 
 /* manual_page.c: pgcdc(1) and pgcdc.yaml(5), as the input of scdoc. */
 void manual_page_print_program(void);
 void manual_page_print_config(void);
-
-/* completion.c: the completion for bash. */
-void completion_print(void);

@@ -157,30 +157,6 @@ def test_the_manual_page_names_every_file_of_the_state_directory(run):
         assert re.search(rf"^\*NAME(\.SINK)?\.{name}\*$", page, re.MULTILINE), name
 
 
-COMPLETIONS = [
-    (["ru"], {"run"}),
-    (["run", "--t"], {"--timeout", "--take-over"}),
-    (["run", "-c", "f", "--until", ""], {"caught-up"}),
-    (["migrate", "-c", "f", "--until", "c"], {"caught-up", "copied"}),
-    (["check", "--sql", "t"], {"target"}),
-    (["run", "-c", ""], set()),
-    (["help", "conf"], {"config"}),
-    (["tab"], {"table"}),
-    (["table", "a"], {"add"}),
-    (["table", "copy", "-"], {"-c", "--where", "--database", "--log", "--verbose", "--help"}),
-]
-
-
-@pytest.mark.parametrize("words,expected", COMPLETIONS, ids=lambda value: " ".join(value))
-def test_bash_completes(run, words, expected):
-    script = run("help", "bash").stdout + f"""
-        COMP_WORDS=(pgcdc {" ".join(word or "''" for word in words)}); COMP_CWORD={len(words)}
-        _pgcdc; printf '%s\\n' "${{COMPREPLY[@]}}"
-    """
-    printed = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
-    assert set(printed.split()) == expected
-
-
 @pytest.mark.parametrize("arguments", [["version"], ["--version"]])
 def test_version_names_program_and_library(run, arguments):
     result = run(*arguments)
