@@ -221,3 +221,7 @@ void server_end(struct server *server) {
     pthread_mutex_destroy(&server->lock);
     free(server);
 }
+
+const char *server_library_version(void) {
+    return MHD_get_version();
+}

@@ -18,3 +18,6 @@ MUST_CHECK bool server_start(struct server **ret_server, struct pages *pages, in
 
 /* Closes every connection, and fd. Accepts NULL. */
 void server_end(struct server *server);
+
+/* libmicrohttpd's own version; NULL when pgcdc was built without it. */
+const char *server_library_version(void);

@@ -15,3 +15,7 @@ bool server_start(struct server **ret_server, struct pages *pages, int fd, struc
 void server_end(struct server *server) {
     (void) server;
 }
+
+const char *server_library_version(void) {
+    return NULL;
+}

@@ -157,13 +157,6 @@ def test_the_manual_page_names_every_file_of_the_state_directory(run):
         assert re.search(rf"^\*NAME(\.SINK)?\.{name}\*$", page, re.MULTILINE), name
 
 
-@pytest.mark.parametrize("arguments", [["version"], ["--version"]])
-def test_version_names_program_and_library(run, arguments):
-    result = run(*arguments)
-    assert result.returncode == 0
-    assert re.match(r"pgcdc \d+\.\d+\.\d+\nlibpq \d+\.\d+\nbuilt as ", result.stdout)
-
-
 def test_a_bad_configuration_ends_with_2_and_says_where(run, tmp_path):
     path = tmp_path / "shop.yaml"
     path.write_text("name: shop\nsource:\n  dsn: host=a password=secret\n  snapshott: never\n")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `meson install` puts where, and the completions in their shells."""
+"""What `meson install` puts where, the completions in their shells, and the version."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -81,3 +82,29 @@ def test_the_installed_completions_are_those_of_the_program(run, installed):
     for shell, path in zip(shells.SHELLS, (path for path in INSTALLED if "omplet" in path or "site-functions" in path)):
         assert (installed / path).read_text(encoding="utf-8") == run("completion", shell).stdout
 
+
+# ---- the version ----
+
+
+def project_version():
+    return re.search(r"version: '([^']+)'", (ROOT / "meson.build").read_text(encoding="utf-8"))[1]
+
+
+@pytest.mark.parametrize("arguments", [["version"], ["--version"]])
+def test_version_names_the_program_its_build_and_its_libraries(run, arguments):
+    result = run(*arguments)
+    assert result.returncode == 0
+    assert re.match(rf"pgcdc {re.escape(project_version())}, commit ([0-9a-f]{{12}}(-dirty)?|unknown)\nbuilt as ", result.stdout)
+    assert re.search(r"^libpq \d+\.\d+$", result.stdout, re.M)
+
+
+def test_version_for_programs(run):
+    version = json.loads(run("version", "--json").stdout)
+    assert version["version"] == project_version()
+    assert set(version) == {"version", "commit", "build_type", "compiler", "options", "libraries"}
+    for name, module in {"libpq": "libpq", "librdkafka": "rdkafka", "libzstd": "libzstd", "zlib": "zlib", "pcre2": "libpcre2-8",
+                         "openssl": "libcrypto", "yajl": "yajl", "libyaml": "yaml-0.1", "protobuf-c": "libprotobuf-c"}.items():
+        library = version["libraries"][name]
+        assert library["built"] == subprocess.run(["pkg-config", "--modversion", module], capture_output=True, text=True, check=True).stdout.strip()
+        assert library["running"].split(".")[0] == library["built"].split(".")[0]
+    assert version["options"]["http"] == (version["libraries"]["libmicrohttpd"] is not None)

@@ -83,7 +83,7 @@ LAYERS = {
         "cdc/migrate/schema", "cdc/migrate/steps",
     ],
     "cdc/commands": [
-        "cdc", "cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "sinks/mapping", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify", "cdc/run",
+        "cdc", "cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "sinks/mapping", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify", "cdc/http", "cdc/run",
         "cdc/migrate", "cdc/migrate/cutover", "cdc/migrate/globals", "cdc/migrate/plan", "cdc/migrate/report", "cdc/migrate/schema", "cdc/migrate/steps",
     ],
     "cdc": ["cdc/base", "cdc/config"],
