@@ -65,6 +65,7 @@ struct command_line {
     int following_fd;        /* migrate writes a byte there when it only follows; else 0 */
     bool verbose;            /* --verbose */
     const char *log;         /* --log: "text" or "json", else NULL */
+    atomic_bool *hangup;     /* SIGHUP has come */
     const atomic_bool *stop; /* becomes true on SIGTERM or SIGINT; a second signal exits at once */
 };
 
@@ -104,6 +105,10 @@ struct command {
 };
 
 extern const struct command command_run;
+extern const struct command command_pause;
+extern const struct command command_resume;
+extern const struct command command_reload;
+extern const struct command command_log_level;
 extern const struct command command_check;
 extern const struct command command_map;
 extern const struct command command_plan;

@@ -23,6 +23,8 @@
  */
 static atomic_bool stop;
 static atomic_bool asked;
+static atomic_bool
+    hangup; /* SIGHUP: `run` reads the configuration again, and every other command ignores it */
 
 struct invocation {
     const struct command *command;
@@ -163,6 +165,11 @@ static void handle_stop(int signal_number) {
     atomic_store(&stop, true);
 }
 
+static void handle_hangup(int signal_number) {
+    (void) signal_number;
+    atomic_store(&hangup, true);
+}
+
 /* The end of --timeout. A signal after it counts as the first. */
 static void handle_alarm(int signal_number) {
     (void) signal_number;
@@ -188,13 +195,16 @@ static void ignore_signals(void) {
 }
 
 /*
- * A closed pipe or a full disk must be a write error, not the end of the process. A closed terminal and the
- * signals that make other programs reread their files are ignored.
+ * A closed pipe or a full disk must be a write error, not the end of the process. A closed terminal makes
+ * `run` read its file again, and ends nothing. SIGUSR1 and SIGUSR2 are ignored.
  */
-static void set_signals(void) {
+static void set_signals(const struct command *command) {
     struct sigaction alarm = {.sa_handler = handle_alarm, .sa_flags = SA_RESTART};
+    struct sigaction hang = {.sa_handler = handle_hangup, .sa_flags = SA_RESTART};
     struct sigaction handle = {.sa_handler = handle_stop, .sa_flags = SA_RESTART};
     ignore_signals();
+    if (command == &command_run)
+        sigaction(SIGHUP, &hang, NULL);
     sigaction(SIGALRM, &alarm, NULL);
     sigaction(SIGTERM, &handle, NULL);
     sigaction(SIGINT, &handle, NULL);
@@ -271,14 +281,14 @@ static enum exit_code check_output(enum exit_code code) {
 }
 
 int main(int argument_count, char **arguments) {
-    struct invocation invocation = {.line = {.stop = &stop}};
+    struct invocation invocation = {.line = {.stop = &stop, .hangup = &hangup}};
     if (!fill_descriptors())
         return EXIT_FAILED;
     find_log_format(arguments + (argument_count > 0));
     enum exit_code code = main_parse(&invocation, arguments + (argument_count > 0));
     if (code != EXIT_DONE)
         return code;
-    set_signals();
+    set_signals(invocation.command);
     set_log(&invocation.line);
     code = invocation.line.config_path != NULL ? run_with_config(&invocation)
                                                : invocation.command->run(&invocation.line);

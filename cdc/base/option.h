@@ -27,6 +27,11 @@ struct option_spec {
     const char *help; /* one sentence, for `pgcdc help config` and the manual */
     enum option_kind kind;
     const char *fallback; /* the default, for people; NULL: no default, or help states it */
+    /*
+     * A reload gives a pipeline that runs the new value, or `run` does not use the key at all. Without it a
+     * reload that would change the key is refused. Of a section: all of it.
+     */
+    bool reloads;
 };
 
 /* The option_spec of that key, or NULL. */

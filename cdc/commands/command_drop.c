@@ -24,6 +24,7 @@
 #include "cdc/engine/checkpoint.h"
 #include "cdc/engine/columns_file.h"
 #include "cdc/engine/failure.h"
+#include "cdc/engine/pause.h"
 #include "cdc/engine/published.h"
 #include "cdc/engine/skip.h"
 #include "cdc/engine/state_lock.h"
@@ -247,13 +248,17 @@ static bool drop_state(const struct config *config, struct error *err) {
     if (!checkpoint_remove(config->state, config->name, err) ||
         !failure_remove(config->state, config->name, err) ||
         !activity_remove(config->state, config->name, err) ||
-        !published_remove(config->state, config->name, err))
+        !published_remove(config->state, config->name, err) ||
+        !pauses_remove(config->state, config->name, err))
         return false;
     for (size_t i = 0; i < config->sink_count; i++)
         if (!drop_sink_state(config, config->sinks[i].sink.name, err))
             return false;
     FAULT_POINT("drop-state");
     snprintf(path, sizeof path, "%s/%s.lock", config->state, config->name);
+    if (unlink(path) != 0 && errno != ENOENT)
+        return error_errno(err, "%s", path);
+    snprintf(path, sizeof path, "%s/%s.sock.lock", config->state, config->name);
     if (unlink(path) != 0 && errno != ENOENT)
         return error_errno(err, "%s", path);
     printf("state %s: the files of %s are removed\n", config->state, config->name);

@@ -64,6 +64,8 @@ static void print_option(const char *prefix, const struct option_spec *spec) {
     struct buffer help AUTO(buffer_release) = {.bytes_max = 4096};
     snprintf(key, sizeof key, "%s%s", prefix, spec->key);
     buffer_append_text(&help, spec->help);
+    if (spec->reloads)
+        buffer_append_text(&help, HELP_RELOADS);
     if (spec->fallback != NULL)
         buffer_printf(&help, "; default: %s", spec->fallback);
     printf("  %c %-*s ", spec->required ? '*' : ' ', WIDTH, key);
@@ -154,7 +156,10 @@ static void print_row(const char *prefix, const struct option_spec *spec) {
     printf("| `%s%s` | ", prefix, spec->key);
     for (const char *c = spec->help; *c != '\0'; c++)
         printf(*c == '|' ? "\\|" : "%c", *c);
-    printf(" | %s |\n", spec->required ? "required" : spec->fallback != NULL ? spec->fallback : "");
+    printf("%s | %s |\n", spec->reloads ? HELP_RELOADS : "",
+           spec->required           ? "required"
+           : spec->fallback != NULL ? spec->fallback
+                                    : "");
 }
 
 static void print_rows(const char *prefix, const struct option_spec *specs) {

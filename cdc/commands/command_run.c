@@ -207,6 +207,7 @@ static enum exit_code run(const struct command_line *line) {
                                        .retry_for_ms = line->retry_for_ms,
                                        .take_over = line->take_over,
                                        .config = line->config,
+                                       .hangup = line->hangup,
                                        .stop = line->stop};
     struct pipeline_result result = {0};
     struct error err = {0};
@@ -269,8 +270,8 @@ const struct command command_run = {
             "commit exactly once.\n"
             "\n"
             "SIGTERM and SIGINT: stop reading, flush, confirm, exit within 10 seconds; a second signal\n"
-            "exits at once. The exit code is 0; with --until it is 5 if the end was not reached. SIGHUP,\n"
-            "SIGUSR1 and SIGUSR2 are ignored.\n"
+            "exits at once. The exit code is 0; with --until it is 5 if the end was not reached. SIGHUP\n"
+            "reads the configuration again, as `pgcdc reload` does. SIGUSR1 and SIGUSR2 are ignored.\n"
             "\n"
             "Lost connections, restarts of either server, deadlocks and full disks are retried. A change\n"
             "that cannot be applied stops the pipeline right before its transaction (exit 1). If\n"

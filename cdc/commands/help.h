@@ -7,6 +7,9 @@
 
 #include "cdc/base/exit_code.h"
 
+/* Follows the meaning of a key whose new value a reload gives to a pipeline that runs. */
+#define HELP_RELOADS " (reload)"
+
 struct exit_meaning {
     enum exit_code code;
     const char *meaning;

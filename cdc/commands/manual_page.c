@@ -19,6 +19,9 @@ static const struct {
     {"NAME.checkpoint", "the position of each sink, written after the sink has made it durable. If it is "
                         "lost, run continues from the positions that the sinks themselves store"},
     {"NAME.control", "the socket, of mode 0600, on which a running engine takes requests of `pgcdc table`"},
+    {"NAME.sock", "the socket, of mode 0600, for pgcdc pause, resume, reload and log-level"},
+    {"NAME.sock.lock", "locked by the engine that listens there"},
+    {"NAME.pause", "which sinks are paused, since when and by whom"},
     {"NAME.lock", "locked while an engine runs, and contains its process id"},
     {"NAME.activity", "what the engine has done, for pgcdc status"},
     {"NAME.failure", "the last error, until there is progress again, for pgcdc status, check and why"},
@@ -188,6 +191,8 @@ static void put_keys(const char *prefix, const struct option_spec *specs) {
         puts(specs->required ? "* (required)" : "*");
         putchar('\t');
         put_text(specs->help, strlen(specs->help));
+        if (specs->reloads)
+            fputs(HELP_RELOADS, stdout);
         if (specs->fallback != NULL) {
             fputs("; default: ", stdout);
             put_text(specs->fallback, strlen(specs->fallback));

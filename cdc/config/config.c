@@ -17,6 +17,7 @@
 
 #include "cdc/base/arena.h"
 #include "cdc/base/buffer.h"
+#include "cdc/config/config_leaves.h"
 #include "cdc/config/config_read.h"
 #include "sinks/left_out.h"
 #include "sinks/mapping/rule.h"
@@ -33,15 +34,17 @@ const struct option_spec PIPELINE_OPTIONS[] = {
     {"copy", false, "the section of the initial copy", OPTION_SECTION, NULL},
     {"verify", false, "the section of continuous verification", OPTION_SECTION, NULL},
     {"sequences", false, "the section of the sequences", OPTION_SECTION, NULL},
-    {"schema", false, "the section of the schema that `schema apply` moves", OPTION_SECTION, NULL},
-    {"cutover", false, "the section of `cutover` and `rollback`", OPTION_SECTION, NULL},
-    {"migrate", false, "the section of the databases and roles that move", OPTION_SECTION, NULL},
+    {"schema", false, "the section of the schema that `schema apply` moves", OPTION_SECTION, NULL,
+     .reloads = true},
+    {"cutover", false, "the section of `cutover` and `rollback`", OPTION_SECTION, NULL, .reloads = true},
+    {"migrate", false, "the section of the databases and roles that move", OPTION_SECTION, NULL,
+     .reloads = true},
     {"accept", false,
      "warnings of `plan` that you accept, a list of `code:object`: `[no_key:public.log]`. The object is a "
      "name "
      "as `plan` prints it, with or without its quotes; `*` is every object; a code alone is a warning about "
      "no object",
-     OPTION_LIST, "none"},
+     OPTION_LIST, "none", .reloads = true},
     {"http", false, "the section of metrics and health over HTTP", OPTION_SECTION, NULL},
     {"log", false, "what commands write to standard error: `text` for people, `json` for programs",
      OPTION_TEXT, "`text`"},
@@ -63,6 +66,7 @@ struct config_memory {
     struct config config; /* first, so that the caller's pointer is ours */
     struct arena arena;
     struct config *older; /* what config_reread_tables has read */
+    struct config_leaves leaves;
 };
 
 static void close_file(const int *fd) {
@@ -170,11 +174,25 @@ static bool read_sections(struct config_file *file, struct config *config, struc
            config_read_http(&root, config, err);
 }
 
-static bool read_text(struct slice text, struct arena *arena, struct config *config, struct error *err) {
-    struct config_file file = {.arena = arena};
+/* The document goes; its texts are part of what stays. */
+static bool copy_leaves(struct config_file *file, struct config_memory *memory, struct error *err) {
+    if (!config_leaves_read(file, &memory->config, &memory->leaves, err))
+        return false;
+    for (size_t i = 0; i < memory->leaves.count; i++) {
+        const char *value = arena_copy(&memory->arena, slice_of(memory->leaves.items[i].value));
+        if (value == NULL)
+            return error_no_memory(err);
+        memory->leaves.items[i].value = value;
+    }
+    return true;
+}
+
+static bool read_text(struct slice text, struct config_memory *memory, struct error *err) {
+    struct config_file file = {.arena = &memory->arena};
+    struct config *config = &memory->config;
     if (!config_document_load(&file.document, config->path, text, err))
         return false;
-    bool is_read = read_sections(&file, config, err);
+    bool is_read = read_sections(&file, config, err) && copy_leaves(&file, memory, err);
     config_document_release(&file.document);
     return is_read;
 }
@@ -188,7 +206,7 @@ bool config_read(const char *path, struct config **ret_config, struct error *err
     arena_init(&memory->arena, 16384, ARENA_BYTES_MAX);
     memory->config.path = arena_copy(&memory->arena, slice_of(path));
     bool built = memory->config.path != NULL ? read_file(path, &text, err) : error_no_memory(err);
-    if (built && read_text(buffer_slice(&text), &memory->arena, &memory->config, err)) {
+    if (built && read_text(buffer_slice(&text), memory, err)) {
         *ret_config = &memory->config;
         return true;
     }
@@ -248,6 +266,15 @@ bool config_reread_tables(struct config *config) {
     return true;
 }
 
+void config_keep(struct config *config, struct config *older) {
+    struct config_memory *memory = (struct config_memory *) config;
+    if (older == NULL)
+        return;
+    while (memory->older != NULL)
+        memory = (struct config_memory *) memory->older;
+    memory->older = older;
+}
+
 void config_free(struct config *config) {
     if (config == NULL)
         return;
@@ -258,6 +285,33 @@ void config_free(struct config *config) {
         left_out_free(config->sinks[i].sink.left_out);
     arena_release(&memory->arena);
     free(memory);
+}
+
+static void tell_difference(const struct config_leaf *before, const struct config_leaf *after,
+                            void (*take)(const struct config_difference *difference, void *context),
+                            void *context) {
+    const struct config_leaf *leaf = before != NULL ? before : after;
+    const struct config_difference difference = {.path = leaf->path,
+                                                 .before = before != NULL ? before->value : NULL,
+                                                 .after = after != NULL ? after->value : NULL,
+                                                 .reloads =
+                                                     leaf->reloads && (after == NULL || after->reloads),
+                                                 .is_shown = leaf->is_shown};
+    take(&difference, context);
+}
+
+/* Both are ordered by path. */
+void config_compare(const struct config *before, const struct config *after,
+                    void (*take)(const struct config_difference *difference, void *context), void *context) {
+    const struct config_leaves *a = &((const struct config_memory *) before)->leaves;
+    const struct config_leaves *b = &((const struct config_memory *) after)->leaves;
+    for (size_t i = 0, j = 0; i < a->count || j < b->count;) {
+        const int order = i == a->count ? 1 : j == b->count ? -1 : strcmp(a->items[i].path, b->items[j].path);
+        const struct config_leaf *left = order <= 0 ? &a->items[i++] : NULL;
+        const struct config_leaf *right = order >= 0 ? &b->items[j++] : NULL;
+        if (left == NULL || right == NULL || strcmp(left->value, right->value) != 0)
+            tell_difference(left, right, take, context);
+    }
 }
 
 bool config_takes_table(const struct source_config *source, const char *schema, const char *name) {

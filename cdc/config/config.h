@@ -210,6 +210,22 @@ const struct config *config_part_of(const struct config *config, const struct co
  */
 bool config_reread_tables(struct config *config);
 
+/* A key whose value is another one in a second reading of the file. Texts live as long as both. */
+struct config_difference {
+    const char *path;   /* "sinks[0].visible" */
+    const char *before; /* NULL: the key is not there */
+    const char *after;
+    bool reloads;  /* a pipeline that runs can take the new value */
+    bool is_shown; /* the values may be shown: they hold no secret */
+};
+
+/* Calls take for each, in the order of the paths. */
+void config_compare(const struct config *before, const struct config *after,
+                    void (*take)(const struct config_difference *difference, void *context), void *context);
+
+/* older lives as long as config, and is freed with it. Accepts an older NULL. */
+void config_keep(struct config *config, struct config *older);
+
 /* Accepts NULL. */
 void config_free(struct config *config);
 

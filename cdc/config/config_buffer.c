@@ -20,9 +20,9 @@ const struct option_spec BUFFER_OPTIONS[] = {
      OPTION_PATH, NULL},
     {"max_bytes", false,
      "when it is larger, the slot is not read until the sinks have more; the source then keeps the WAL",
-     OPTION_TEXT, "the disk's size"},
+     OPTION_TEXT, "the disk's size", .reloads = true},
     {"segment_bytes", false, "a file that every sink has read is deleted; each is as large as this",
-     OPTION_TEXT, "`64MB`"},
+     OPTION_TEXT, "`64MB`", .reloads = true},
     {0},
 };
 

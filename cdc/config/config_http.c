@@ -21,8 +21,8 @@ const struct option_spec HTTP_OPTIONS[] = {
      "address and port, `127.0.0.1:9187` or `[::1]:9187`: plain HTTP, without a password",
      OPTION_TEXT, NULL},
     {"stalled_after", false,
-     "`/readyz` says no when changes wait for a sink and it has taken none for so long", OPTION_TEXT,
-     "`10s`"},
+     "`/readyz` says no when changes wait for a sink and it has taken none for so long", OPTION_TEXT, "`10s`",
+     .reloads = true},
     {0},
 };
 

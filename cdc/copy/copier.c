@@ -30,6 +30,7 @@ enum {
     BLOCK_BYTES = 16 * 1024,
     PROGRESS_BYTES = 64 * 1024,
     PAUSE_MS = 20,
+    PAUSED_STEP_MS = 100, /* how soon the end of a pause is noticed */
     FLUSH_PAUSE_MIN_US = 500,
     REPORT_MS = 5000,
     REPORT_MAX_MS = 60000,
@@ -630,8 +631,14 @@ static bool open_sessions(struct copier *copier, struct error *err) {
            copier->sink->ops->chunk->open(copier->sink, copier->copiers->sink, err);
 }
 
+static void wait_paused(const struct copiers *copiers) {
+    while (copiers->is_paused != NULL && atomic_load(copiers->is_paused) && !atomic_load(&copiers->stop))
+        clock_pause_ms(PAUSED_STEP_MS);
+}
+
 static bool work(struct copier *copier, struct error *err) {
     for (;;) {
+        wait_paused(copier->copiers);
         switch (chunk_map_take(copier->copiers->map, &copier->chunk)) {
         case MAP_WORK_CHUNK:
             if (!copy_chunk(copier, err))

@@ -42,6 +42,7 @@ struct copiers {
     struct snapshot_progress *progress;
     struct relay *relay; /* not NULL: the runner writes the chunks, not the copiers */
     struct awaited_columns *awaited; /* the runner's; NULL: the sink does not follow columns */
+    const atomic_bool *is_paused; /* while it is true, no copier begins a chunk; NULL: never */
     bool text_only;
     bool is_resumed;             /* the stream may have passed transactions since the plan was made */
     void (*wake)(void *context); /* all chunks are copied, or a copier failed; any thread */
@@ -69,7 +70,7 @@ MUST_CHECK bool copiers_plan(const struct config *config, const char *snapshot_n
 
 /*
  * Reads the tables from the source and starts the threads. The caller has set config, sink, map, progress,
- * relay, text_only, is_resumed, wake and context. stop: of the runner, for this call only.
+ * relay, is_paused, text_only, is_resumed, wake and context. stop: of the runner, for this call only.
  */
 MUST_CHECK bool copiers_start(struct copiers *copiers, const atomic_bool *stop, struct error *err);
 

@@ -54,8 +54,9 @@ static bool open_sinks(struct attempt *attempt, struct error *err) {
         pipeline->columns_files[i] = columns_file_of(pipeline->config->state, pipeline->config->name,
                                                      pipeline->sinks[i]->config->name);
         pipeline->sinks[i]->facts.columns = &pipeline->columns_files[i].memory;
-        if (!runner_start(&attempt->runners[i], pipeline->sinks[i], &pipeline->metrics[i], attempt->event_fd,
-                          attempt->feed.wake_fd, pipeline->careful_until_lsn[i], err))
+        if (!runner_start(&attempt->runners[i], pipeline->sinks[i], &pipeline->metrics[i],
+                          pipeline->options->pauses != NULL ? &pipeline->options->pauses[i] : NULL,
+                          attempt->event_fd, attempt->feed.wake_fd, pipeline->careful_until_lsn[i], err))
             return false;
         attempt->runner_count++;
     }
@@ -129,6 +130,23 @@ static bool check_from(const struct attempt *attempt, struct error *err) {
     return error_remedy(err, "leave it out, and the run goes on from there");
 }
 
+/* A copy begins with a slot, whose snapshot must not wait: so a pause holds before it. */
+static bool await_resume(struct attempt *attempt, struct error *err) {
+    const struct pipeline *pipeline = attempt->pipeline;
+    bool is_told = false;
+    for (size_t i = 0; pipeline->options->pauses != NULL && i < attempt->runner_count; i++) {
+        while (pause_is_wanted(&pipeline->options->pauses[i])) {
+            if (attempt_is_stopped(attempt))
+                return error_set(err, ERROR_STOPPED, "stopped");
+            if (!is_told)
+                log_line(LOG_LEVEL_INFO, "paused: the copy begins after `pgcdc resume`");
+            is_told = true;
+            attempt_wait_event(attempt);
+        }
+    }
+    return true;
+}
+
 static bool act(struct attempt *attempt, enum start_action action, struct error *err) {
     switch (action) {
     case START_STREAM:
@@ -136,7 +154,8 @@ static bool act(struct attempt *attempt, enum start_action action, struct error 
                check_forks(attempt, err);
     case START_NEW:
     case START_COPY_AGAIN:
-        return attempt_create(attempt, action == START_COPY_AGAIN, err) && attempt_check_rows(attempt, err);
+        return await_resume(attempt, err) && attempt_create(attempt, action == START_COPY_AGAIN, err) &&
+               attempt_check_rows(attempt, err);
     case START_ADOPT:
         return attempt_adopt(attempt, attempt->facts.slot.confirmed_lsn, err);
     }
@@ -404,7 +423,7 @@ static bool end_run(struct attempt *attempt, struct error *err) {
 }
 
 static bool supervise(struct attempt *attempt, struct error *err) {
-    while (!attempt_is_stopped(attempt)) {
+    while (!attempt_is_stopped(attempt) && !pipeline_is_renewed(attempt->pipeline)) {
         show_live_copy(attempt);
         attempt_show_live(attempt, LIVE_STREAMING);
         attempt_serve(attempt);

@@ -173,6 +173,9 @@ void attempt_abandon_new(struct attempt *attempt);
  */
 void attempt_save(struct attempt *attempt, bool at_once);
 
+/* The configuration was read again: the next attempt opens the sinks with it. */
+bool pipeline_is_renewed(const struct pipeline *pipeline);
+
 /* attempt_debug.c: lines for --verbose. */
 void attempt_debug_decision(const struct attempt *attempt, enum start_action action);
 void attempt_debug_checkpoint(const struct checkpoint *checkpoint);

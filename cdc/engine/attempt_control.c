@@ -126,6 +126,11 @@ static void begin_hold(struct attempt *attempt, const char *sink) {
         refuse(attempt, "it has no sink of this name");
         return;
     }
+    if (pause_is_wanted(attempt->barrier->pause)) {
+        attempt->barrier = NULL;
+        refuse(attempt, "the sink is paused; `pgcdc resume` ends that");
+        return;
+    }
     attempt->is_asked = true;
     runner_hold(attempt->barrier);
 }

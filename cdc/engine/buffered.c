@@ -74,6 +74,7 @@ static bool begin(const struct config *config, const struct pipeline_options *op
     beginning.until_caught_up = false;
     beginning.until_lsn = 0;
     beginning.until_begun = true;
+    beginning.renewal = NULL; /* the parts take it */
     return pipeline_run(config, &beginning, result, err);
 }
 
@@ -195,6 +196,9 @@ static void prepare_parts(struct buffered *buffered) {
         part->options.config = NULL; /* parts share the list of tables */
         part->options.stop = &buffered->stop;
         part->options.wanted_lsn = &buffered->wanted_lsn;
+        part->options.pauses =
+            i > 0 && buffered->options->pauses != NULL ? &buffered->options->pauses[i - 1] : NULL;
+        part->options.renewal = buffered->options->renewal != NULL ? &buffered->options->renewal[i] : NULL;
         part->options.live = buffered->options->live != NULL ? &buffered->options->live[i] : NULL;
     }
     buffered->parts[0].options.until_caught_up = false;

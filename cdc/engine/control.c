@@ -1,71 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * control.c - a Unix socket, lines in, lines out.
- *
- * The path of a socket has 107 bytes at most, which a state directory may exceed. So both sides name it
- * through an open descriptor of the directory.
+ * control.c - lines in, lines out.
  */
 #include "cdc/engine/control.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "cdc/base/clock.h"
+#include "cdc/base/local_socket.h"
 
 enum { STEP_MS = 100, BACKLOG = 8 };
 
-static int open_directory(const char *directory) {
-    return open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
+struct socket_name {
+    char text[256];
+};
 
-static bool fill_address(int directory, const char *pipeline, struct sockaddr_un *address) {
-    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    const int length = snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%s.control",
-                                directory, pipeline);
-    return length > 0 && (size_t) length < sizeof address->sun_path;
-}
-
-static void control_unlink(int directory, const char *pipeline) {
-    char name[256];
-    snprintf(name, sizeof name, "%s.control", pipeline);
-    unlinkat(directory, name, 0);
+static struct socket_name control_name(const char *pipeline) {
+    struct socket_name name;
+    snprintf(name.text, sizeof name.text, "%s.control", pipeline);
+    return name;
 }
 
 /* ---- the engine's side ---- */
 
-static bool listen_at(int directory, const char *pipeline, int listener) {
-    struct sockaddr_un address;
-    if (!fill_address(directory, pipeline, &address))
-        return false;
-    control_unlink(directory, pipeline);
-    /* bind gives the file the mode of the socket. The process's umask belongs to all its threads. */
-    return fchmod(listener, 0600) == 0 &&
-           bind(listener, (const struct sockaddr *) &address, sizeof address) == 0 &&
-           listen(listener, BACKLOG) == 0;
-}
-
 bool control_open(struct control *control, const char *directory, const char *pipeline, struct error *err) {
     *control = (struct control){.listener = -1, .client = -1};
-    const int folder = open_directory(directory);
-    const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (folder >= 0 && listener >= 0 && listen_at(folder, pipeline, listener)) {
-        close(folder);
-        control->listener = listener;
-        return true;
-    }
-    error_errno(err, "socket %s/%s.control", directory, pipeline);
-    if (folder >= 0)
-        close(folder);
-    if (listener >= 0)
-        close(listener);
-    return false;
+    return local_socket_listen(directory, control_name(pipeline).text, BACKLOG, &control->listener, err);
 }
 
 static void drop_client(struct control *control) {
@@ -80,11 +45,7 @@ void control_close(struct control *control, const char *directory, const char *p
     drop_client(control);
     if (control->listener < 0)
         return;
-    const int folder = open_directory(directory);
-    if (folder >= 0) {
-        control_unlink(folder, pipeline);
-        close(folder);
-    }
+    local_socket_remove(directory, control_name(pipeline).text);
     close(control->listener);
     control->listener = -1;
 }
@@ -101,8 +62,12 @@ nfds_t control_wants(const struct control *control, struct pollfd *ret_fds) {
 }
 
 static void accept_client(struct control *control) {
-    if (control->listener >= 0 && control->client < 0)
-        control->client = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct local_peer peer;
+    if (control->listener < 0 || control->client >= 0)
+        return;
+    control->client = local_socket_accept(control->listener);
+    if (control->client >= 0 && !local_peer_is_trusted(control->client, &peer))
+        drop_client(control);
 }
 
 /* False: the client has gone, or it sent a line that is too long. */
@@ -153,26 +118,7 @@ void control_answer(struct control *control, const char *format, ...) {
 /* ---- the other side ---- */
 
 bool control_connect(const char *directory, const char *pipeline, int *ret_client, struct error *err) {
-    struct sockaddr_un address;
-    const int folder = open_directory(directory);
-    *ret_client = -1;
-    if (folder < 0)
-        return errno == ENOENT ? true : error_errno(err, "state directory %s", directory);
-    const int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const bool connected = client >= 0 && fill_address(folder, pipeline, &address) &&
-                           connect(client, (const struct sockaddr *) &address, sizeof address) == 0;
-    const int failure = errno;
-    close(folder);
-    if (connected) {
-        *ret_client = client;
-        return true;
-    }
-    if (client >= 0)
-        close(client);
-    if (failure == ENOENT || failure == ECONNREFUSED)
-        return true;
-    errno = failure;
-    return error_errno(err, "socket %s/%s.control", directory, pipeline);
+    return local_socket_connect(directory, control_name(pipeline).text, ret_client, err);
 }
 
 static bool no_answer(struct error *err) {

@@ -95,6 +95,23 @@ static bool gives_up(const struct pipeline *pipeline, int64_t since_ms, struct e
     return true;
 }
 
+static bool takes_renewal(const struct pipeline *pipeline) {
+    return pipeline_is_renewed(pipeline) && !is_stopped(pipeline) && !pipeline->result.reached;
+}
+
+/* Between two attempts: a sink reads its options when it is opened. */
+static void renew_options(struct pipeline *pipeline) {
+    struct renewal *renewal = pipeline->options->renewal;
+    const struct config *newer = renewal != NULL ? atomic_exchange(&renewal->config, NULL) : NULL;
+    if (newer == NULL)
+        return;
+    for (size_t i = 0; i < pipeline->config->sink_count; i++) {
+        pipeline->sink_configs[i].options = newer->sinks[i].sink.options;
+        pipeline->sink_configs[i].option_count = newer->sinks[i].sink.option_count;
+    }
+    log_line(LOG_LEVEL_INFO, "the sinks are opened again with the options of the configuration");
+}
+
 /* True: the stop was orderly. False: an error that waiting cannot cure. */
 static bool attempt_until_final(struct pipeline *pipeline, struct error *err) {
     int pause_ms = PAUSE_MIN_MS;
@@ -103,8 +120,13 @@ static bool attempt_until_final(struct pipeline *pipeline, struct error *err) {
         struct error error = {0};
         pipeline->progressed = false;
         pipeline->looks_for_cause = false;
-        if (attempt_run(pipeline, &error) || error.kind == ERROR_STOPPED)
-            return true;
+        renew_options(pipeline);
+        if (attempt_run(pipeline, &error) || error.kind == ERROR_STOPPED) {
+            if (!takes_renewal(pipeline))
+                return true;
+            pipeline_result_release(&pipeline->result);
+            continue;
+        }
         if (pipeline->progressed)
             pause_ms = PAUSE_MIN_MS;
         if (pipeline->progressed || since_ms == 0)
@@ -192,6 +214,11 @@ void pipeline_result_release(struct pipeline_result *result) {
     free(result->ledgers);
     result->ledgers = NULL;
     result->ledger_count = 0;
+}
+
+bool pipeline_is_renewed(const struct pipeline *pipeline) {
+    struct renewal *renewal = pipeline->options->renewal;
+    return renewal != NULL && atomic_load(&renewal->config) != NULL;
 }
 
 bool pipeline_run(const struct config *config, const struct pipeline_options *options,

@@ -16,8 +16,17 @@
 #include "cdc/config/config.h"
 #include "cdc/engine/ledger.h"
 #include "cdc/engine/live.h"
+#include "cdc/engine/pause.h"
 
 struct reader_ops;
+
+/*
+ * The configuration, read again while the pipeline runs. The supervisor ends the attempt in order, and the
+ * next one opens the sinks with the new options; all else is as it was. Both readings outlive the pipeline.
+ */
+struct renewal {
+    _Atomic(const struct config *) config; /* NULL: nothing is new */
+};
 
 struct pipeline_options {
     bool until_caught_up;    /* end when every sink has what the source had on disk at the start */
@@ -25,6 +34,7 @@ struct pipeline_options {
     lsn_t from_lsn;          /* of an archive: where sinks without a position begin; 0: at its beginning */
     int64_t retry_for_ms;    /* give up an error that lasts this long; 0: the default */
     bool take_over;          /* also take the slot from an engine that uses it now */
+    atomic_bool *hangup;     /* becomes true: read the configuration again (cdc/control); or NULL */
     const atomic_bool *stop; /* becomes true: stop reading, flush, confirm, end */
     bool until_begun;        /* end once every sink has a position: it is copied on by the next run */
     /*
@@ -39,7 +49,9 @@ struct pipeline_options {
      * each part.
      */
     struct live *live;
-    struct config *config; /* the configuration itself: its source.tables may be read again; NULL: never */
+    struct pause *pauses;    /* one for each sink of its configuration; NULL: it cannot be paused */
+    struct renewal *renewal; /* NULL: never */
+    struct config *config;   /* the configuration itself: its source.tables may be read again; NULL: never */
 };
 
 /* What a run did, over all attempts and all sinks. The caller releases it. */

@@ -8,6 +8,7 @@
 
 #include "cdc/base/clock.h"
 #include "cdc/base/fault.h"
+#include "cdc/base/log.h"
 #include "cdc/engine/runner_parts.h"
 
 enum {
@@ -138,8 +139,78 @@ static bool meet_barrier(struct runner *runner, bool is_there, struct error *err
     return true;
 }
 
+/*
+ * Holds between two transactions for as long as an operator wants, with everything before it durable. The
+ * copiers finish the chunks that they have begun, and a plan can be edited. False without an error: the run
+ * ends, and what waits is sent again.
+ */
+static bool keep_pause(struct runner *runner, struct error *err) {
+    while (pause_holds(runner->pause, runner->written.end_lsn)) {
+        if (atomic_load_explicit(&runner->stop, memory_order_relaxed) || queue_is_closed(&runner->queue)) {
+            runner->gives_up = true;
+            return false;
+        }
+        if (!meet_barrier(runner, false, err) || !runner_watch_copy(runner, err))
+            return false;
+        clock_pause_ms(HOLD_STEP_MS);
+    }
+    return true;
+}
+
+static bool meet_pause(struct runner *runner, struct error *err) {
+    if (!pause_is_wanted(runner->pause) || runner->in_transaction ||
+        !pause_holds(runner->pause, runner->written.end_lsn))
+        return true;
+    if (runner->group.open && !runner_end_group(runner, err))
+        return false;
+    if (!runner_is_settled(runner) && !runner_commit(runner, COMMIT_DURABLE, err))
+        return false;
+    FAULT_POINT("runner-paused");
+    const bool was_busy = atomic_load_explicit(&runner->metrics->is_busy, memory_order_relaxed);
+    atomic_store_explicit(&runner->metrics->is_open, false, memory_order_relaxed);
+    atomic_store_explicit(&runner->metrics->is_busy, false, memory_order_relaxed);
+    pause_tell(runner->pause, runner->written.end_lsn);
+    log_line(LOG_LEVEL_INFO, "sink %s: paused at %s", runner->sink->config->name,
+             lsn_format(runner->written.end_lsn).text);
+    const bool goes_on = keep_pause(runner, err);
+    pause_leave(runner->pause);
+    atomic_store_explicit(&runner->metrics->is_busy, was_busy, memory_order_relaxed);
+    if (goes_on)
+        log_line(LOG_LEVEL_INFO, "sink %s: resumed at %s", runner->sink->config->name,
+                 lsn_format(runner->written.end_lsn).text);
+    return goes_on;
+}
+
+static size_t end_of_transaction(const struct change *changes, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (changes[i].kind == CHANGE_COMMIT)
+            return i + 1;
+    return count;
+}
+
+/* The next place between two transactions, if a pause may hold there. *ret_taken: changes before it. */
+static bool take_until_pause(struct runner *runner, const struct batch *batch, size_t *ret_taken,
+                             struct error *err) {
+    *ret_taken = 0;
+    while (pause_is_wanted(runner->pause)) {
+        if (!meet_pause(runner, err))
+            return false;
+        const struct change *changes = batch->changes + *ret_taken;
+        const size_t rest = batch->change_count - *ret_taken;
+        const size_t room = end_of_transaction(changes, rest);
+        if (room == rest || !pause_is_wanted(runner->pause))
+            return true;
+        if (!take_slice(runner, changes, room, err))
+            return false;
+        *ret_taken += room;
+    }
+    return true;
+}
+
 static bool take_changes(struct runner *runner, const struct batch *batch, bool is_last, struct error *err) {
     size_t first = 0;
+    if (!take_until_pause(runner, batch, &first, err))
+        return false;
     while (barrier_is_wanted(&runner->barrier)) {
         const struct change *changes = batch->changes + first;
         const size_t rest = batch->change_count - first;
@@ -193,7 +264,8 @@ static bool take_next(struct runner *runner, struct error *err) {
     struct batch *batch =
         queue_pop(&runner->queue, runner_is_settled(runner) ? QUEUE_WAIT_MS : SETTLE_PAUSE_MS);
     if (batch == NULL)
-        return meet_barrier(runner, false, err) && use_pause(runner, err) && runner_watch_copy(runner, err);
+        return meet_pause(runner, err) && meet_barrier(runner, false, err) && use_pause(runner, err) &&
+               runner_watch_copy(runner, err);
     int64_t since_us = clock_now_us();
     atomic_store_explicit(&runner->metrics->is_busy, true, memory_order_relaxed);
     bool taken = take_batch(runner, batch, err);
@@ -344,10 +416,13 @@ static void *runner_main(void *argument) {
 
 /* ---- the supervisor's side ---- */
 
-bool runner_start(struct runner *runner, struct sink *sink, struct sink_metrics *metrics, int event_fd,
-                  int wake_fd, lsn_t careful_until_lsn, struct error *err) {
-    *runner = (struct runner){
-        .sink = sink, .metrics = metrics, .event_fd = event_fd, .careful_until_lsn = careful_until_lsn};
+bool runner_start(struct runner *runner, struct sink *sink, struct sink_metrics *metrics, struct pause *pause,
+                  int event_fd, int wake_fd, lsn_t careful_until_lsn, struct error *err) {
+    *runner = (struct runner){.sink = sink,
+                              .metrics = metrics,
+                              .pause = pause,
+                              .event_fd = event_fd,
+                              .careful_until_lsn = careful_until_lsn};
     runner->careful = careful_until_lsn != 0;
     pthread_mutex_init(&runner->copy.progress.map_lock, NULL);
     sink->stop = &runner->stop;

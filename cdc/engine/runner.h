@@ -7,7 +7,8 @@
  * the sink is closed and the thread ends. The supervisor waits for OPENED, reads the position, and gives the
  * next order. The sink's close rolls back what was not committed.
  *
- * A barrier holds it between two transactions, while a comparison opens its transaction at the target.
+ * A barrier holds it between two transactions, while a comparison opens its transaction at the target. A
+ * pause (pause.h) does so until an operator ends it.
  *
  * A copy in chunks goes on while it runs: the filter leaves out what the chunks contain, and a change waits
  * for a chunk that is being copied.
@@ -37,6 +38,7 @@
 #include "cdc/engine/barrier.h"
 #include "cdc/engine/ledger.h"
 #include "cdc/engine/metrics.h"
+#include "cdc/engine/pause.h"
 #include "cdc/engine/queue.h"
 #include "cdc/engine/skip.h"
 #include "sinks/sink.h"
@@ -90,6 +92,7 @@ struct runner {
     struct error error;       /* set in state FAILED */
 
     struct sink_metrics *metrics; /* the pipeline's */
+    struct pause *pause;          /* an operator's; NULL: it cannot be paused */
     /*
      * Chunks are still to be copied, or the stream has yet to pass what they have seen. Written by the
      * runner's thread, read by any.
@@ -149,10 +152,11 @@ struct runner {
 
 /*
  * careful_until_lsn: apply one transaction at a time up to there, to find the one that fails; 0: never. sink
- * is closed; sink and metrics stay the caller's.
+ * is closed; sink, metrics and pause stay the caller's.
  */
 MUST_CHECK bool runner_start(struct runner *runner, struct sink *sink, struct sink_metrics *metrics,
-                             int event_fd, int wake_fd, lsn_t careful_until_lsn, struct error *err);
+                             struct pause *pause, int event_fd, int wake_fd, lsn_t careful_until_lsn,
+                             struct error *err);
 
 /* Any thread. */
 enum runner_state runner_state(struct runner *runner);

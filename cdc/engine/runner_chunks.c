@@ -283,6 +283,7 @@ bool runner_start_copiers(struct runner *runner, struct error *err) {
     runner->copiers.progress = &runner->copy.progress;
     runner->copiers.text_only = runner->run.text_only;
     runner->copiers.is_resumed = !runner->has_planned;
+    runner->copiers.is_paused = runner->pause != NULL ? &runner->pause->is_wanted : NULL;
     runner->copiers.wake = wake_runner;
     runner->copiers.context = runner;
     return copiers_start(&runner->copiers, &runner->stop, err);

@@ -86,7 +86,7 @@ static void say_target(const struct view *view, size_t sink, struct buffer *word
         buffer_printf(words, "; %s", shown(probe->lock));
     else if (probe->answer.error[0] != '\0')
         buffer_printf(words, "; the target cannot be asked why: %s", shown(probe->answer.error));
-    else if (asked_ms != 0 && view->now_ms - asked_ms > view->config->http.stalled_ms)
+    else if (asked_ms != 0 && view->now_ms - asked_ms > view->stalled_ms)
         buffer_printf(words, "; its server has not answered for %s", ago(view->now_ms - asked_ms, &amount));
 }
 
@@ -94,7 +94,7 @@ static bool say_stalled(const struct view *view, const struct live_sink *sink, c
                         struct buffer *words) {
     struct amount amount;
     const int64_t still_ms = view->now_ms - sink->moved_ms;
-    if (!sink->is_busy || still_ms <= view->config->http.stalled_ms)
+    if (!sink->is_busy || still_ms <= view->stalled_ms)
         return false;
     buffer_printf(words, "sink %s: it has taken nothing for %s, at %s, while changes wait", name,
                   ago(still_ms, &amount), lsn_format(sink->durable_lsn).text);
@@ -122,7 +122,7 @@ static bool judge_sinks(const struct view *view, struct buffer *words) {
 static bool judge_source(const struct view *view, struct buffer *words) {
     struct amount amount;
     const struct probe_answer *answer = &view->source.answer;
-    if (answer->asked_ms == 0 || view->now_ms - answer->asked_ms <= view->config->http.stalled_ms)
+    if (answer->asked_ms == 0 || view->now_ms - answer->asked_ms <= view->stalled_ms)
         return true;
     buffer_printf(words, "source: its server has not answered for %s\n",
                   ago(view->now_ms - answer->asked_ms, &amount));
@@ -150,8 +150,23 @@ void health_put_degraded(const struct view *view, struct buffer *words) {
     }
 }
 
-bool health_put_reasons(const struct view *view, struct buffer *words) {
+/* Its changes do not arrive, so it is not ready; the reason names who has paused it. */
+static bool judge_pauses(const struct view *view, struct buffer *words) {
+    struct amount amount;
     bool is_ready = true;
+    for (size_t i = 0; i < view->config->sink_count; i++) {
+        const struct pause_facts *pause = &view->paused[i];
+        if (!pause->is_wanted)
+            continue;
+        buffer_printf(words, "sink %s: paused for %s by %s (pgcdc resume)\n", name_of(view, i),
+                      ago((view->unix_us - pause->since_us) / 1000, &amount), shown(pause->by));
+        is_ready = false;
+    }
+    return is_ready;
+}
+
+bool health_put_reasons(const struct view *view, struct buffer *words) {
+    bool is_ready = judge_pauses(view, words);
     for (size_t i = 0; i < view->part_count; i++)
         is_ready = judge_phase(view, &view->parts[i], words) && is_ready;
     is_ready = health_is_live(view, words) && is_ready;

@@ -25,8 +25,8 @@ static bool start_all(struct http *http, const struct config *config, const stru
     return server_start(&http->server, &http->pages, fd, err);
 }
 
-bool http_start(const struct config *config, const struct lives *lives, struct http **ret_http,
-                struct error *err) {
+bool http_start(const struct config *config, const struct lives *lives, struct pauses *pauses,
+                const atomic_llong *stalled_ms, struct http **ret_http, struct error *err) {
     int fd = -1;
     *ret_http = NULL;
     if (config->http.listen == NULL)
@@ -38,6 +38,8 @@ bool http_start(const struct config *config, const struct lives *lives, struct h
         close(fd);
         return error_no_memory(err);
     }
+    http->pages.view.pauses = pauses;
+    http->pages.view.stalled_now_ms = stalled_ms;
     if (!start_all(http, config, lives, fd, err)) {
         http_end(http);
         return false;

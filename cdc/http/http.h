@@ -17,9 +17,12 @@ struct http {
     struct server *server;
 };
 
-/* lives outlives it. *ret_http is NULL when the file has no such section. After an error nothing runs. */
-MUST_CHECK bool http_start(const struct config *config, const struct lives *lives, struct http **ret_http,
-                           struct error *err);
+/*
+ * lives, pauses and stalled_ms outlive it. *ret_http is NULL when the file has no such section. After an
+ * error nothing runs.
+ */
+MUST_CHECK bool http_start(const struct config *config, const struct lives *lives, struct pauses *pauses,
+                           const atomic_llong *stalled_ms, struct http **ret_http, struct error *err);
 
 /* After the pipeline has ended. Accepts NULL. */
 void http_end(struct http *http);

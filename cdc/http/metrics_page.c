@@ -39,6 +39,13 @@ static void put_states(const struct view *view, struct buffer *text) {
                        (int) lag_part(view->parts, view->part_count, i)->phase == phase);
 }
 
+static void put_pauses(const struct view *view, struct buffer *text) {
+    metric_begin(text, "pgcdc_paused", "gauge", "1: an operator has paused the sink.");
+    for (size_t i = 0; i < view->config->sink_count; i++)
+        metric_put(text, "pgcdc_paused", METRIC_LABELS({"sink", sink_name(view, i)}),
+                   view->paused[i].is_wanted);
+}
+
 static void put_pipeline(const struct view *view, struct buffer *text) {
     metric_begin(text, "pgcdc_up", "gauge", "1: every sink is open and the stream runs.");
     metric_put(text, "pgcdc_up", METRIC_NO_LABELS, streams(view));
@@ -52,6 +59,7 @@ static void put_pipeline(const struct view *view, struct buffer *text) {
                            view->parts[0].activity.started_us);
     }
     put_states(view, text);
+    put_pauses(view, text);
 }
 
 /* Attempts of all parts that failed. */

@@ -13,7 +13,9 @@ enum { SAMPLE_AGE_MAX_MS = 5000 }; /* an older sample says nothing about now */
 
 bool view_init(struct view *view, const struct config *config, struct live *lives, size_t live_count,
                struct error *err) {
-    *view = (struct view){.config = config, .lives = lives, .part_count = live_count};
+    view->config = config;
+    view->lives = lives;
+    view->part_count = live_count;
     view->parts = calloc(live_count, sizeof *view->parts);
     view->copied = calloc(live_count, sizeof *view->copied);
     view->sinks = calloc(config->sink_count, sizeof *view->sinks);
@@ -36,6 +38,10 @@ void view_take(struct view *view, struct probes *probes) {
         live_read(&view->lives[i], &view->parts[i]);
         live_read_copied(&view->lives[i], &view->copied[i]);
     }
+    for (size_t i = 0; view->pauses != NULL && i < view->config->sink_count; i++)
+        view->paused[i] = pauses_look(view->pauses, i);
+    view->stalled_ms =
+        view->stalled_now_ms != NULL ? atomic_load(view->stalled_now_ms) : view->config->http.stalled_ms;
     view->now_ms = clock_now_ms();
     view->unix_us = clock_unix_us();
 }

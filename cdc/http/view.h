@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "cdc/engine/pause.h"
 #include "cdc/http/probe.h"
 
 struct view {
@@ -15,11 +16,18 @@ struct view {
     struct copy_tables *copied; /* likewise */
     size_t part_count;
     struct source_probe_facts source;
-    struct sink_probe_facts *sinks; /* one for each sink of the configuration */
-    bool has_started;               /* /startupz has said yes */
+    struct sink_probe_facts *sinks;                  /* one for each sink of the configuration */
+    int64_t stalled_ms;                              /* http.stalled_after, as it is now */
+    struct pause_facts paused[CHECKPOINT_SINKS_MAX]; /* one for each sink of the configuration */
+    struct pauses *pauses;                           /* NULL: sinks cannot be paused */
+    const atomic_llong *stalled_now_ms;              /* NULL: the configuration's */
+    bool has_started;                                /* /startupz has said yes */
 };
 
-/* Its memory is allocated once, for all requests. False: none. view_release accepts what is zeroed. */
+/*
+ * pauses and stalled_now_ms are set before. Its memory is allocated once, for all requests. False: none.
+ * view_release accepts what is zeroed.
+ */
 MUST_CHECK bool view_init(struct view *view, const struct config *config, struct live *lives,
                           size_t live_count, struct error *err);
 void view_release(struct view *view);

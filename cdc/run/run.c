@@ -4,6 +4,9 @@
  */
 #include "cdc/run/run.h"
 
+#include <stdlib.h>
+
+#include "cdc/control/console.h"
 #include "cdc/engine/buffered.h"
 #include "cdc/http/http.h"
 #include "cdc/sequences/sequences_follower.h"
@@ -32,15 +35,17 @@ static bool run_beside(const struct config *config, const struct pipeline_option
     return done;
 }
 
-/* Those who are told what the engine knows about itself. */
-static bool run_told(const struct config *config, const struct pipeline_options *options,
+/* The operator's thread, and those who are told what the engine knows about itself, end after the pipeline. */
+static bool run_told(struct console *console, const struct config *config, struct pipeline_options *options,
                      const struct lives *lives, struct pipeline_result *ret_result,
                      const struct config **ret_failed, struct error *err) {
     struct http *http;
     struct service service;
-    if (!http_start(config, lives, &http, err))
+    if (!console_open(console, config, options, err) ||
+        !http_start(config, lives, &console->pauses, &console->stalled_ms, &http, err))
         return false;
     const bool done = service_start(&service, lives, options->stop, err) &&
+                      console_start(console, options, err) &&
                       run_beside(config, options, ret_result, ret_failed, err);
     service_end(&service);
     http_end(http);
@@ -52,13 +57,16 @@ bool run_all(const struct config *config, const struct pipeline_options *options
     struct lives lives = {0};
     struct pipeline_options told = *options;
     const bool is_told = config->http.listen != NULL || service_is_wanted();
+    struct console *console = calloc(1, sizeof *console);
     *ret_failed = config;
-    if (is_told && !lives_init(&lives, config, err)) {
-        lives_release(&lives);
-        return false;
-    }
+    if (console == NULL)
+        return error_no_memory(err);
+    console->lock.fd = -1;
+    bool done = !is_told || lives_init(&lives, config, err);
     told.live = lives.items;
-    const bool done = run_told(config, &told, &lives, ret_result, ret_failed, err);
+    done = done && run_told(console, config, &told, &lives, ret_result, ret_failed, err);
+    console_end(console);
+    free(console);
     lives_release(&lives);
     return done;
 }

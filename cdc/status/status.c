@@ -232,6 +232,14 @@ static bool open_archive(const atomic_bool *stop, struct status *status, struct 
     return true;
 }
 
+static void look_at_pauses(struct status *status) {
+    struct pauses pauses;
+    if (!pauses_read(&pauses, status->config, &status->pause_error))
+        return;
+    for (size_t i = 0; i < pauses.count; i++)
+        status->sinks[i].pause = pauses_look(&pauses, i);
+}
+
 bool status_read(const struct config *config, const atomic_bool *stop, struct status *ret_status,
                  struct error *err) {
     assert(config->sink_count <= CHECKPOINT_SINKS_MAX);
@@ -246,6 +254,7 @@ bool status_read(const struct config *config, const atomic_bool *stop, struct st
     if (!checkpoint_read(config->state, config->name, &ret_status->checkpoint, err))
         return false;
     failure_read(config->state, config->name, &ret_status->failure);
+    look_at_pauses(ret_status);
     activity_read(config->state, config->name, &ret_status->activity);
     ret_status->activity_is_current =
         ret_status->activity.exists && ret_status->activity.pid == ret_status->engine_pid;

@@ -14,6 +14,7 @@
 #include "cdc/engine/activity.h"
 #include "cdc/engine/checkpoint.h"
 #include "cdc/engine/failure.h"
+#include "cdc/engine/pause.h"
 #include "cdc/engine/verified.h"
 #include "cdc/readers/reader.h"
 #include "cdc/source/slot.h"
@@ -39,6 +40,7 @@ struct sink_status {
     struct error error;           /* why the position is unknown */
     struct chunk_tally_list copy; /* of the plan that the sink stores; of names, it has those of the plan */
     struct error copy_error;      /* why the plan is unknown */
+    struct pause_facts pause;     /* by an operator */
     struct verified verified;     /* by continuous verification */
 };
 
@@ -51,6 +53,7 @@ struct status {
     struct activity activity; /* of the engine that runs, or of the last one */
     bool activity_is_current; /* of the one that runs */
     int64_t source_us;        /* the source's clock, since 1970; 0: not known */
+    struct error pause_error; /* why it is not known which sinks are paused */
     struct failure failure;   /* the last error, until there is progress again */
     struct checkpoint checkpoint;
     int server_version;

@@ -241,6 +241,18 @@ static void put_dead(struct json_writer *json, const struct dead_count *dead) {
     yajl_gen_map_close(json->generator);
 }
 
+static void put_pause(struct json_writer *json, const struct pause_facts *pause) {
+    json_put_key(json, "paused");
+    if (!pause->is_wanted) {
+        yajl_gen_null(json->generator);
+        return;
+    }
+    yajl_gen_map_open(json->generator);
+    json_put_number(json, "since_unix_ms", pause->since_us / 1000);
+    json_put_field(json, "by", pause->by);
+    yajl_gen_map_close(json->generator);
+}
+
 static void put_sink(struct json_writer *json, const struct status *status, size_t i) {
     const struct config_sink *config = &status->config->sinks[i];
     const struct sink_status *sink = &status->sinks[i];
@@ -261,6 +273,7 @@ static void put_sink(struct json_writer *json, const struct status *status, size
     put_conflicts(json, "conflicts_stopped",
                   activity != NULL ? activity->stops : (uint64_t[CONFLICT_KINDS]){0});
     put_dead(json, &sink->view.dead);
+    put_pause(json, &sink->pause);
     put_verified(json, &sink->verified);
     put_text(json, "error", error_line(sink->is_known ? &sink->copy_error : &sink->error).text);
     yajl_gen_map_close(json->generator);

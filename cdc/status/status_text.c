@@ -385,8 +385,21 @@ static void append_sinks(struct buffer *text, const struct status *status) {
     }
 }
 
+static void append_pauses(struct buffer *text, const struct status *status) {
+    if (status->pause_error.kind != ERROR_NONE)
+        buffer_printf(text, "paused      unknown: %s\n", error_line(&status->pause_error).text);
+    for (size_t i = 0; i < status->config->sink_count; i++) {
+        const struct pause_facts *pause = &status->sinks[i].pause;
+        if (pause->is_wanted)
+            buffer_printf(text, "paused      sink %s, for %s, by %s (pgcdc resume)\n",
+                          status->config->sinks[i].sink.name,
+                          amount_duration((clock_unix_us() - pause->since_us) / 1000).text, pause->by);
+    }
+}
+
 void status_append_text(struct buffer *text, const struct status *status) {
     append_pipeline(text, status);
+    append_pauses(text, status);
     append_failure(text, status);
     if (status->state != STATE_UNKNOWN && status->reader != NULL)
         append_archive(text, status);

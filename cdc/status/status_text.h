@@ -20,7 +20,7 @@ void status_append_text(struct buffer *text, const struct status *status);
  *  "sinks":[{"name":"warehouse","type":"postgres","position":"0/1A2B3C8","lag_bytes":0,"age_ms":400,
  *            "stored_in":"sink","conflicts":{"update_missing":2},"rejected":12,
  *            "conflicts_stopped":{"delete_missing":1},
- *            "dead_letters":{"failed":0,"waiting":0,"skipped":0},"error":null}],
+ *            "dead_letters":{"failed":0,"waiting":0,"skipped":0},"paused":null,"error":null}],
  *  "copy":{"state":"running","table":null,"tables_done":3,"table_count":7,"chunks_done":12,"chunk_count":40,
  *          "rows":804331,"bytes":1200000,"bytes_done":1200000,"bytes_estimate":4000000,"bytes_per_s":81000,
  *          "seconds_left":35.0,"tables":[{"sink":"warehouse","schema":"public","table":"orders",

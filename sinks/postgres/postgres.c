@@ -53,39 +53,39 @@ static const struct option_spec POSTGRES_OPTIONS[] = {
     {"on_missing", false,
      "a row to update or delete is missing: stop the pipeline, ignore the change, or insert the row of an "
      "update",
-     OPTION_TEXT, "stop"},
+     OPTION_TEXT, "stop", .reloads = true},
     {"visible", false,
      "early: readers see rows shortly before they are on the target's disk; durable: each commit waits for "
      "the disk, so that readers see only rows that survive a crash",
-     OPTION_TEXT, "early"},
+     OPTION_TEXT, "early", .reloads = true},
     {"on_exists", false, "a row with the new key already exists: stop the pipeline, or overwrite the row",
-     OPTION_TEXT, "stop"},
+     OPTION_TEXT, "stop", .reloads = true},
     {"on_error", false,
      "a change does not fit a table: stop the pipeline; or dead_letter, which keeps the change in pgcdc.dead "
      "and goes on with those of other keys",
      OPTION_TEXT, "stop"},
     {"dead_letter_limit", false,
      "of keys with dead letters; a change of one more key that does not fit stops the pipeline", OPTION_TEXT,
-     "1000"},
+     "1000", .reloads = true},
     {"add_column", false,
      "a table of the source gets a column: apply adds it at the target, in the transaction in which it is "
      "used "
      "first; ignore leaves it out for good; stop says which statement to run",
-     OPTION_TEXT, "apply"},
+     OPTION_TEXT, "apply", .reloads = true},
     {"drop_column", false,
      "a table of the source loses a column: keep leaves the target's, where new rows have NULL; apply drops "
      "it; "
      "stop says which statement to run",
-     OPTION_TEXT, "keep"},
-    {"rename_column", false, "a column of the source gets another name: apply, or stop", OPTION_TEXT,
-     "apply"},
+     OPTION_TEXT, "keep", .reloads = true},
+    {"rename_column", false, "a column of the source gets another name: apply, or stop", OPTION_TEXT, "apply",
+     .reloads = true},
     {"widen_type", false,
      "a column of the source gets a wider type, such as bigint for integer: apply, or stop", OPTION_TEXT,
-     "apply"},
+     "apply", .reloads = true},
     {"truncate", false,
      "a table of the source is truncated: apply, or ignore, which leaves the target's rows and counts it; "
      "stop",
-     OPTION_TEXT, "apply"},
+     OPTION_TEXT, "apply", .reloads = true},
     {"origin", false,
      "name of a replication origin of the target under which the changes are committed, so that another "
      "pipeline with source.origin: none leaves them out; each sink needs its own"},

@@ -16,7 +16,7 @@ KILLS_LONG = 1000
 
 # Only with source.streaming: test_streamed.py. Only with --until, only after an error, only with a policy: test_until.py, test_failure.py, test_conflict_policies.py.
 # Only with changes of columns: test_schema_kills.py. Of `verify`, and of continuous verification: test_verify.py, test_continuous.py. Beside the pipeline: test_sequences.py. Of `schema apply`: test_schema.py.
-ELSEWHERE = {"attempt-end-reached", "buffer-before-begin", "columns-altered", "columns-before-alter", "failure-written", "postgres-after-resolve", "repair-stored", "sequences-set", "settle-before-install", "settle-installed", "streamed-commit", "truncate-ignored", "verified-written", "verify-range-compared"}
+ELSEWHERE = {"attempt-end-reached", "buffer-before-begin", "columns-altered", "columns-before-alter", "failure-written", "pause-stored", "pause-written", "postgres-after-resolve", "repair-stored", "runner-paused", "sequences-set", "settle-before-install", "settle-installed", "streamed-commit", "truncate-ignored", "verified-written", "verify-range-compared"}
 # Of a migration, and of `drop` after one: test_migrate_kills.py. Of `cutover` and `rollback`: test_cutover_kills.py. Of several databases, and of roles: test_databases.py, test_globals.py.
 # Of changes that do not fit: test_dead_kills.py.
 MIGRATING = ("cutover-", "databases-", "dead-", "globals-", "migrate-", "proof-", "steps-", "schema-")

@@ -79,7 +79,7 @@ def test_a_usage_error_is_one_line_with_a_hint(run, arguments, expected):
 
 def test_help_names_every_command_and_exit_code(run):
     text = run("help").stdout
-    commands = re.findall(r"^  pgcdc (\w+)", text, re.MULTILINE)
+    commands = re.findall(r"^  pgcdc ([\w-]+)", text, re.MULTILINE)
     assert {"check", "run", "status", "verify", "tail", "why", "skip", "drop", "help", "version"} <= set(commands)
     for command in commands:
         described = run("help", command)
@@ -152,7 +152,7 @@ def test_the_manual_page_names_every_file_of_the_state_directory(run):
     written = {match for path in (ROOT / "cdc" / "engine").glob("*.c")
                for match in re.findall(r'state_file_of\([^;]*?"([a-z]+)"\)|"%s/%s\.([a-z]+)"|"/proc.*%s\.([a-z]+)"|define KIND "([a-z]+)"', path.read_text(encoding="utf-8"))}
     written = {name for match in written for name in match if name}
-    assert {"activity", "checkpoint", "control", "failure", "lock", "skip"} <= written
+    assert {"activity", "checkpoint", "failure", "lock", "pause", "skip"} <= written
     for name in written:
         assert re.search(rf"^\*NAME(\.SINK)?\.{name}\*$", page, re.MULTILINE), name
 
@@ -304,7 +304,7 @@ def test_paths_are_relative_to_the_configuration_file(run, tmp_path):
         (folder / "secret" / "source").write_text("x\n")
         result = run("run", "-c", path, "--retry-for", "1ms", cwd=working_directory)
         assert result.returncode == 2 and "secret/source" not in result.stderr, result.stderr
-        assert sorted(file.name for file in (folder / "state" / "here").iterdir()) == ["shop.failure", "shop.lock"]
+        assert sorted(file.name for file in (folder / "state" / "here").iterdir()) == ["shop.failure", "shop.lock", "shop.sock.lock"]
         for file in (folder / "state" / "here").iterdir():
             file.unlink()
     assert sorted(file.name for file in tmp_path.iterdir()) == ["etc"]

@@ -65,7 +65,8 @@ LAYERS = {
     "cdc/sequences": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source"],
     "cdc/http": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine"],
     "cdc/service": ["cdc/base", "cdc/config", "cdc/engine"],
-    "cdc/run": ["cdc/base", "cdc/config", "cdc/engine", "cdc/verify", "cdc/sequences", "cdc/http", "cdc/service"],
+    "cdc/control": ["cdc/base", "cdc/config", "cdc/engine"],
+    "cdc/run": ["cdc/base", "cdc/config", "cdc/engine", "cdc/verify", "cdc/sequences", "cdc/http", "cdc/service", "cdc/control"],
     "cdc/migrate/plan": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/check"],
     "cdc/migrate/globals": ["cdc/base", "cdc/pq", "sinks", "cdc/config", "cdc/source", "cdc/migrate/steps"],
     "cdc/migrate/steps": ["cdc/base", "cdc/pq", "sinks", "cdc/config"],
@@ -83,7 +84,7 @@ LAYERS = {
         "cdc/migrate/schema", "cdc/migrate/steps",
     ],
     "cdc/commands": [
-        "cdc", "cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "sinks/mapping", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify", "cdc/http", "cdc/run",
+        "cdc", "cdc/base", "cdc/pq", "decoder", "cdc/archive", "sinks", "sinks/mapping", "cdc/config", "cdc/source", "cdc/copy", "cdc/engine", "cdc/status", "cdc/check", "cdc/verify", "cdc/http", "cdc/run", "cdc/control",
         "cdc/migrate", "cdc/migrate/cutover", "cdc/migrate/globals", "cdc/migrate/plan", "cdc/migrate/report", "cdc/migrate/schema", "cdc/migrate/steps",
     ],
     "cdc": ["cdc/base", "cdc/config"],

@@ -243,7 +243,8 @@ static void play(const char *path, size_t per_read, lsn_t end_lsn, struct text_s
         .runners = &runner, .runner_count = 1, .start_lsn = plan.from_lsn, .until_lsn = end_lsn};
     int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     cr_assert(feed_init(&feed, event_fd, &err), "%s", err.text);
-    cr_assert(runner_start(&runner, &sink->sink, &metrics, event_fd, feed.wake_fd, 0, &err), "%s", err.text);
+    cr_assert(runner_start(&runner, &sink->sink, &metrics, NULL, event_fd, feed.wake_fd, 0, &err), "%s",
+              err.text);
     while (runner_state(&runner) != RUNNER_OPENED)
         wait_event(event_fd);
     runner_order_run(&runner, &(const struct runner_run){.position = start});

@@ -146,7 +146,8 @@ static enum runner_state live(struct faulty_sink *faulty, struct position *ret_p
     const int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     cr_assert(pool_init(&pool, wake_fd, &err), "%s", err.text);
     faulty->pool = &pool;
-    cr_assert(runner_start(&runner, &faulty->sink, &metrics, event_fd, wake_fd, 0, &err), "%s", err.text);
+    cr_assert(runner_start(&runner, &faulty->sink, &metrics, NULL, event_fd, wake_fd, 0, &err), "%s",
+              err.text);
     while (runner_state(&runner) != RUNNER_OPENED && !has_ended(&runner))
         wait_event(event_fd);
     if (!has_ended(&runner)) {
