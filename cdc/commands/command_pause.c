@@ -50,7 +50,7 @@ static bool change_stored(const struct command_line *line, bool pauses_it, size_
     struct pause_facts facts = {.since_us = clock_unix_us()};
     name_caller(facts.by, sizeof facts.by);
     return pauses_read(&pauses, line->config, err) &&
-           (pauses_it ? pauses_begin(&pauses, sink, &facts, err) : pauses_end(&pauses, sink, err));
+           (pauses_it ? pauses_begin(&pauses, sink, &facts, err) : pauses_end(&pauses, sink, 0, err));
 }
 
 static bool change_offline(const struct command_line *line, bool pauses_it, size_t sink, struct error *err) {

@@ -52,6 +52,11 @@ const struct option_spec PIPELINE_OPTIONS[] = {
      "`info`"},
     {"buffer", false, "the section of an archive between the slot and the sinks", OPTION_SECTION, NULL},
     {"state", true, "directory of the checkpoint, the lock and the last error", OPTION_PATH, NULL},
+    {"signals", false,
+     "`true`: transactional messages of the source with prefix `pgcdc` pause, resume and reload the engine, "
+     "and set the level of its log. "
+     "A role that may write to the source database can write them",
+     OPTION_TEXT, "`false`"},
     {"sinks", true, "the list of sinks, one or more", OPTION_SECTIONS, NULL},
     {"mapping", false, "the list of rules for tables and columns; the first that matches a table is its rule",
      OPTION_SECTIONS, "none"},
@@ -151,6 +156,20 @@ static bool read_log(const struct section *root, struct config *config, struct e
     return true;
 }
 
+/* An archive has no such messages. */
+static bool read_signals(const struct section *root, struct config *config, struct error *err) {
+    static const char *const WORDS[] = {"false", "true", NULL};
+    size_t word = 0;
+    if (!section_word(root, "signals", WORDS, &word, err))
+        return false;
+    config->signals = word == 1;
+    if (config->signals && (config->buffer.path != NULL || config->source.dsn == NULL))
+        return section_error(
+            root, "signals", NULL, err,
+            "the sinks read an archive, which does not have the messages; use `pgcdc pause`");
+    return true;
+}
+
 /* Before the search for missing keys: a missing key may be a misspelt one. */
 static bool check_keys(const struct section *root, struct error *err) {
     struct section source;
@@ -171,7 +190,7 @@ static bool read_sections(struct config_file *file, struct config *config, struc
            section_path(&root, "state", &config->state, err) && config_read_sinks(&root, config, err) &&
            config_read_ddl(&root, config, err) && config_read_mapping(&root, config, err) &&
            config_read_buffer(&root, config, err) && config_read_migrate(&root, config, err) &&
-           config_read_http(&root, config, err);
+           config_read_http(&root, config, err) && read_signals(&root, config, err);
 }
 
 /* The document goes; its texts are part of what stays. */

@@ -127,6 +127,7 @@ struct config {
     enum log_level log_level;
     const char *const *accepted; /* warnings of plan: "no_key:public.log", "wal_level" */
     size_t accepted_count;
+    bool signals; /* messages of the source with prefix pgcdc are requests to the engine */
     struct source_config source;
     struct copy_config copy;
     struct verify_config verify;

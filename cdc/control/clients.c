@@ -17,7 +17,7 @@
 #include "cdc/base/local_socket.h"
 #include "cdc/base/log.h"
 #include "cdc/control/obey.h"
-#include "cdc/control/request.h"
+#include "cdc/engine/request.h"
 
 enum {
     CLIENTS_MAX = 16,

@@ -63,6 +63,7 @@ bool console_open(struct console *console, const struct config *config,
         return error_no_memory(err);
     if (!console_lock(config, &console->lock, err) || !pauses_read(&console->pauses, config, err))
         return false;
+    console->pauses.has_end = console->has_end;
     if (console->has_end && pauses_any(&console->pauses))
         return refuse_end(console, err);
     say_paused(console);
@@ -77,7 +78,9 @@ static void *console_main(void *argument) {
         else
             clock_pause_ms(TURN_MS);
         if (console->hangup != NULL && atomic_exchange(console->hangup, false))
-            console_obey_hangup(console);
+            console_obey_reload(console, "SIGHUP");
+        if (atomic_exchange(&console->pauses.wants_reload, false))
+            console_obey_reload(console, "a message in the WAL");
     }
     return NULL;
 }

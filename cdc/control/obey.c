@@ -11,7 +11,7 @@
 #include "cdc/base/json_writer.h"
 #include "cdc/base/log.h"
 #include "cdc/control/reload.h"
-#include "cdc/control/request.h"
+#include "cdc/engine/request.h"
 
 enum { OBEY_WORDS_MAX = 8192 };
 
@@ -49,7 +49,7 @@ static bool obey_pause(struct console *console, const struct request *request, c
 static bool obey_resume(struct console *console, const struct request *request, const char *by,
                         struct error *err) {
     size_t sink = 0;
-    if (!find_named(console, request->sink, &sink, err) || !pauses_end(&console->pauses, sink, err))
+    if (!find_named(console, request->sink, &sink, err) || !pauses_end(&console->pauses, sink, 0, err))
         return false;
     log_line(LOG_LEVEL_INFO, "%s ended the pause of %s", by,
              request->sink[0] != '\0' ? request->sink : "all sinks");
@@ -88,10 +88,10 @@ static bool obey_request(struct console *console, const struct request *request,
     return true;
 }
 
-void console_obey_hangup(struct console *console) {
+void console_obey_reload(struct console *console, const char *by) {
     struct buffer words AUTO(buffer_release) = {.bytes_max = OBEY_WORDS_MAX};
     struct error err = {0};
-    if (!obey_reload(console, "SIGHUP", &words, &err))
+    if (!obey_reload(console, by, &words, &err))
         return;
 }
 

@@ -14,5 +14,5 @@
  */
 void console_obey(struct console *console, struct slice text, const char *by, struct buffer *answer);
 
-/* SIGHUP: a reload, whose result is logged. */
-void console_obey_hangup(struct console *console);
+/* A reload, whose result is logged: SIGHUP, or a message in the WAL. */
+void console_obey_reload(struct console *console, const char *by);

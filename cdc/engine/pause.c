@@ -171,13 +171,20 @@ bool pauses_begin(struct pauses *pauses, size_t sink, const struct pause_facts *
     return is_stored;
 }
 
-bool pauses_end(struct pauses *pauses, size_t sink, struct error *err) {
+static void end_one(struct pause_facts *stored, lsn_t obeyed_lsn) {
+    if (obeyed_lsn != 0 && obeyed_lsn <= stored->obeyed_lsn)
+        return;
+    *stored =
+        (struct pause_facts){.obeyed_lsn = obeyed_lsn != 0 ? obeyed_lsn : stored->obeyed_lsn, .by = "-"};
+}
+
+bool pauses_end(struct pauses *pauses, size_t sink, lsn_t obeyed_lsn, struct error *err) {
     struct pause_facts all[CHECKPOINT_SINKS_MAX];
     pthread_mutex_lock(&pauses->lock);
     memcpy(all, pauses->facts, sizeof all);
     for (size_t i = 0; i < pauses->count; i++)
         if (sink == SIZE_MAX || sink == i)
-            all[i] = (struct pause_facts){.obeyed_lsn = all[i].obeyed_lsn, .by = "-"};
+            end_one(&all[i], obeyed_lsn);
     const bool is_stored = pauses_store(pauses, all, err);
     pthread_mutex_unlock(&pauses->lock);
     return is_stored;

@@ -30,7 +30,7 @@ struct pause_facts {
     int64_t since_us;      /* since 1970 */
     char by[PAUSE_BY_MAX]; /* "root (pid 4711)", "a message at 0/16B3700" */
     lsn_t after_lsn;       /* the transaction that commits here is still applied; 0: none */
-    lsn_t obeyed_lsn;      /* messages of the WAL up to here were obeyed; 0: none */
+    lsn_t obeyed_lsn;      /* messages of transactions that commit up to here were obeyed; 0: none */
 };
 
 /* Of one sink; its runner and its copiers read it. */
@@ -46,8 +46,12 @@ struct pause {
 
 /* Of all sinks of a configuration, in its order. */
 struct pauses {
-    pthread_mutex_t lock; /* guards facts and the file */
+    pthread_mutex_t lock; /* guards facts, the file and seen_* */
     const struct config *config;
+    lsn_t seen_commit_lsn; /* the last message that a sink has come to (signals.h) */
+    lsn_t seen_lsn;
+    bool has_end;             /* the run ends by itself: messages do not pause it */
+    atomic_bool wants_reload; /* a message asks for one */
     size_t count;
     struct pause_facts facts[CHECKPOINT_SINKS_MAX];
     struct pause sinks[CHECKPOINT_SINKS_MAX];
@@ -69,7 +73,9 @@ bool pauses_any(struct pauses *pauses);
  */
 MUST_CHECK bool pauses_begin(struct pauses *pauses, size_t sink, const struct pause_facts *facts,
                              struct error *err);
-MUST_CHECK bool pauses_end(struct pauses *pauses, size_t sink, struct error *err);
+
+/* obeyed_lsn: of the message that asks for it; sinks that have obeyed it are left. 0: an operator asks. */
+MUST_CHECK bool pauses_end(struct pauses *pauses, size_t sink, lsn_t obeyed_lsn, struct error *err);
 
 /* For `drop`. True also when there is no file. */
 MUST_CHECK bool pauses_remove(const char *directory, const char *pipeline, struct error *err);

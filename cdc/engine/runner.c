@@ -10,6 +10,7 @@
 #include "cdc/base/fault.h"
 #include "cdc/base/log.h"
 #include "cdc/engine/runner_parts.h"
+#include "cdc/engine/signals.h"
 
 enum {
     QUEUE_WAIT_MS = 1000,
@@ -188,12 +189,35 @@ static size_t end_of_transaction(const struct change *changes, size_t count) {
     return count;
 }
 
+static bool has_signal(const struct runner *runner, const struct batch_signal *signal) {
+    return signal->commit_lsn != 0 ? position_has_begin(&runner->start, signal->commit_lsn)
+                                   : position_has_message(&runner->start, signal->lsn);
+}
+
+/*
+ * Requests among the changes, of transactions that the sink does not have. Those behind a pause wait for its
+ * end, as the changes there do. next: the first one that is not obeyed yet.
+ */
+static bool obey_signals(struct runner *runner, const struct batch *batch, size_t *next, struct error *err) {
+    for (; *next < batch->signal_count && runner->pause != NULL; (*next)++) {
+        const struct batch_signal *signal = &batch->signals[*next];
+        if (pause_is_wanted(runner->pause) && signal->commit_lsn != atomic_load(&runner->pause->after_lsn))
+            return true;
+        if (!has_signal(runner, signal) && !signals_obey(runner->pause, signal, err))
+            return false;
+    }
+    return true;
+}
+
 /* The next place between two transactions, if a pause may hold there. *ret_taken: changes before it. */
 static bool take_until_pause(struct runner *runner, const struct batch *batch, size_t *ret_taken,
                              struct error *err) {
+    size_t signal = 0;
     *ret_taken = 0;
+    if (!obey_signals(runner, batch, &signal, err))
+        return false;
     while (pause_is_wanted(runner->pause)) {
-        if (!meet_pause(runner, err))
+        if (!meet_pause(runner, err) || !obey_signals(runner, batch, &signal, err))
             return false;
         const struct change *changes = batch->changes + *ret_taken;
         const size_t rest = batch->change_count - *ret_taken;

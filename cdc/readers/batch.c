@@ -29,6 +29,7 @@ void batch_empty(struct batch *batch) {
     arena_reset(&batch->arena);
     batch->change_count = 0;
     batch->whole_count = 0;
+    batch->signal_count = 0;
     batch->caught_up_lsn = 0;
 }
 
@@ -86,6 +87,12 @@ void batch_append(struct batch *batch, const struct change *change) {
     batch->caught_up_lsn = 0;
     if (change->kind == CHANGE_COMMIT || change->transaction == NULL)
         batch->whole_count = batch->change_count;
+}
+
+void batch_signal(struct batch *batch, const struct batch_signal *signal) {
+    assert(batch->state == BATCH_FILLING);
+    assert(batch->signal_count < BATCH_SIGNALS_MAX);
+    batch->signals[batch->signal_count++] = *signal;
 }
 
 void batch_cut(struct batch *batch) {

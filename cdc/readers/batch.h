@@ -25,9 +25,18 @@ enum {
     BATCH_BYTES = 4 * 1024 * 1024, /* sealed when its arena holds this much */
 };
 
+enum { BATCH_SIGNALS_MAX = 16 }; /* more fill the batch */
+
 enum batch_state { BATCH_FREE, BATCH_FILLING, BATCH_SEALED };
 
 struct pool;
+
+/* A transactional message of the source that is a request to the engine, and no change (engine/signals.h). */
+struct batch_signal {
+    lsn_t lsn;
+    lsn_t commit_lsn; /* of its transaction, whose Begin is here or in an earlier batch; 0: it has none */
+    struct slice text;
+};
 
 struct batch {
     enum batch_state state;
@@ -38,6 +47,8 @@ struct batch {
     size_t change_count;
     /* number of changes that belong to transactions which end in this batch: up to the last Commit */
     size_t whole_count;
+    struct batch_signal signals[BATCH_SIGNALS_MAX];
+    size_t signal_count;
     lsn_t caught_up_lsn; /* not 0: everything that ends at or before it was delivered; outside transactions */
 };
 
@@ -69,15 +80,19 @@ void pool_release(struct pool *pool);
 struct batch *pool_take(struct pool *pool);
 
 static inline bool batch_is_full(const struct batch *batch) {
-    return batch->change_count == BATCH_CHANGES_MAX || batch->arena.used_bytes >= BATCH_BYTES;
+    return batch->change_count == BATCH_CHANGES_MAX || batch->arena.used_bytes >= BATCH_BYTES ||
+           batch->signal_count == BATCH_SIGNALS_MAX;
 }
 
 static inline bool batch_is_empty(const struct batch *batch) {
-    return batch->change_count == 0 && batch->caught_up_lsn == 0;
+    return batch->change_count == 0 && batch->signal_count == 0 && batch->caught_up_lsn == 0;
 }
 
 /* Appends a copy of the change; the batch must not be full. Feed's thread. */
 void batch_append(struct batch *batch, const struct change *change);
+
+/* Appends a copy, whose text must be in the arena; the batch must not be full. Feed's thread. */
+void batch_signal(struct batch *batch, const struct batch_signal *signal);
 
 /* Removes the changes of an incomplete transaction. */
 void batch_cut(struct batch *batch);

@@ -15,6 +15,7 @@ from support.scrape import Served
 from support.wait import wait_until
 
 SINK = "warehouse"
+PAUSE = '{"pause": true}'
 
 
 def socket_path(pipeline, name=None):
@@ -324,6 +325,93 @@ def test_commands_without_an_engine_say_so(pipeline):
     assert "no engine runs" in command(pipeline, "reload", code=1)
     assert "no engine runs" in command(pipeline, "log-level", "debug", code=1)
     assert "no sink has the name" in command(pipeline, "pause", "--sink", "other", code=2)
+
+
+# Messages in the WAL
+
+
+def emit(pipeline, text, transactional=True):
+    return f"select pg_logical_emit_message({str(transactional).lower()}, 'pgcdc', '{text}')"
+
+
+@pytest.fixture
+def signalled(pipeline):
+    pipeline.engine.configuration["signals"] = True
+    start(pipeline)
+    return pipeline
+
+
+def wait_held(pipeline):
+    return wait_until(lambda: (ask(pipeline, state=True)["paused"] or [{"held": False}])[0]["held"], "the sink to hold")
+
+
+def test_a_message_pauses_right_after_its_transaction(signalled):
+    pause = emit(signalled, '{"pause": true}')
+    writes = [f"begin; insert into t values ({1000 + i}, 'x'); {pause if i == 50 else 'select 1'}; insert into t values ({2000 + i}, 'y'); commit"
+              for i in range(100)]
+    signalled.engine.freeze()  # all of it comes in one batch or two
+    for sql in writes:
+        signalled.source.execute(sql)
+    signalled.engine.thaw()
+    wait_held(signalled)
+    assert count(signalled) == 100 + 2 * 51
+    assert "the message at " in ask(signalled, state=True)["paused"][0]["by"]
+    command(signalled, "resume")
+    signalled.assert_follows("public.t")
+    assert ask(signalled, state=True)["paused"] == []
+    signalled.engine.stop()
+
+
+@pytest.mark.parametrize("point", ["pause-written", "pause-stored", "runner-paused"])
+def test_a_message_is_obeyed_once_whatever_is_killed(pipeline, point):
+    pipeline.engine.configuration["signals"] = True
+    pipeline.execute_both("create table t (id int primary key, v text)")
+    pipeline.start(environment={"PGCDC_FAULT": point})
+    pipeline.source.execute(f"begin; insert into t values (1, 'x'); {emit(pipeline, PAUSE)}; insert into t values (2, 'y'); commit")
+    pipeline.source.execute("insert into t values (3, 'after')")
+    pipeline.engine.wait_exit()
+    pipeline.wait_slot_free()
+    pipeline.engine.start()
+    pipeline.wait_streaming()
+    wait_held(pipeline)
+    assert count(pipeline) == 2
+    command(pipeline, "resume")
+    pipeline.engine.kill()
+    pipeline.wait_slot_free()
+    pipeline.start()
+    pipeline.assert_follows("public.t")
+    assert ask(pipeline, state=True)["paused"] == []
+    pipeline.engine.stop()
+
+
+def test_other_messages(signalled):
+    """One that is malformed is logged with its place, and the stream goes on."""
+    signalled.source.execute(emit(signalled, "garbage"))
+    signalled.source.execute(emit(signalled, '{"pause": true}', transactional=False))
+    signalled.source.execute("begin; " + emit(signalled, '{"pause": true}') + "; rollback")
+    signalled.source.execute("select pg_logical_emit_message(true, 'other', '{\"pause\": true}')")
+    for _ in range(40):
+        signalled.source.execute(emit(signalled, '{"log_level": "debug"}'))
+    signalled.sink_configuration["visible"] = "durable"
+    signalled.engine.write_configuration()
+    signalled.source.execute(emit(signalled, '{"reload": true}'))
+    signalled.engine.wait_log("a message in the WAL asked to read the configuration again: changed: sinks[0].visible")
+    signalled.source.execute("insert into t values (5000, 'x')")
+    signalled.assert_follows("public.t")
+    log = signalled.engine.log_text()
+    assert log.count("with prefix pgcdc is ignored: the request is wrong: it is not JSON") == 1
+    assert log.count("with prefix pgcdc is ignored: it is not transactional") == 1
+    assert " debug shop: " in log and ask(signalled, state=True)["paused"] == []
+    signalled.engine.stop()
+
+
+def test_messages_do_nothing_unless_asked_for(pipeline):
+    start(pipeline)
+    pipeline.source.execute(emit(pipeline, '{"pause": true}'))
+    pipeline.source.execute("insert into t values (5000, 'x')")
+    pipeline.assert_follows("public.t")
+    assert ask(pipeline, state=True)["paused"] == []
+    pipeline.engine.stop()
 
 
 # The socket

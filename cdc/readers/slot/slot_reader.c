@@ -15,6 +15,7 @@
 #include "cdc/base/start_over.h"
 #include "cdc/readers/slot/failed_table.h"
 #include "cdc/readers/slot/replication.h"
+#include "cdc/readers/slot/signal_message.h"
 #include "cdc/source/own_tables.h"
 #include "cdc/source/source.h"
 
@@ -138,6 +139,7 @@ static void slot_reader_append(struct slot_reader *slot, struct batch *batch, co
         slot->reader.commit_age_us = clock_postgres_us() - change->transaction->commit_time_us;
         slot->transaction_bytes = 0;
         slot->commit_lsn = transaction_named_lsn(change->transaction);
+        slot->begun_lsn = change->transaction->commit_lsn;
     }
     slot->transaction_bytes += message_bytes + MESSAGE_OVERHEAD_BYTES;
     if (change->kind == CHANGE_COMMIT) {
@@ -163,6 +165,23 @@ static bool take_logical(struct slot_reader *slot, const struct replication_mess
     return true;
 }
 
+/* A request to the engine, which is no change. `tail` shows it as what it is. */
+static bool take_signal(struct slot_reader *slot, struct batch *batch, struct slice payload, bool *ret_taken,
+                        struct error *err) {
+    struct batch_signal signal;
+    const lsn_t commit_lsn = decoder_in_transaction(slot->decoder) ? slot->begun_lsn : 0;
+    *ret_taken = false;
+    if (!slot->reader.config->signals || slot->options.messages || payload.size == 0 ||
+        payload.data[0] != 'M' || !signal_message_read(payload, commit_lsn, &signal))
+        return true;
+    signal.text.data = arena_copy(&batch->arena, signal.text);
+    if (signal.text.data == NULL)
+        return error_set(err, ERROR_SYSTEM, "out of memory for a message of %zu bytes", signal.text.size);
+    batch_signal(batch, &signal);
+    *ret_taken = true;
+    return true;
+}
+
 /* libpq's buffer is released at once; the batch keeps a copy. */
 static bool take_data(struct slot_reader *slot, struct batch *batch,
                       const struct replication_message *message, struct error *err) {
@@ -171,7 +190,9 @@ static bool take_data(struct slot_reader *slot, struct batch *batch,
     bool is_taken = false;
     if (slot->is_leaving && payload.size > 0 && message->payload.data[0] != 'C')
         return true;
-    if (!take_logical(slot, message, &is_taken, err))
+    if (!take_signal(slot, batch, message->payload, &is_taken, err))
+        return false;
+    if (!is_taken && !take_logical(slot, message, &is_taken, err))
         return false;
     if (is_taken)
         return true;
@@ -250,7 +271,8 @@ static struct replication_options replication_from(const struct slot_reader *slo
                                         .origin_is_none = source->origin_is_none,
                                         .start_lsn = start_lsn,
                                         .binary = slot->reader.is_binary,
-                                        .messages = slot->options.messages || slot->told.is_on,
+                                        .messages = slot->options.messages || slot->told.is_on ||
+                                                    slot->reader.config->signals,
                                         .streams = slot->options.spool_directory != NULL};
 }
 

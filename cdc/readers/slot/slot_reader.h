@@ -52,13 +52,14 @@ struct slot_reader {
     struct streamed streamed;
     struct keepalive keepalive;
     struct stuck_reports stuck; /* while nothing is read */
-    struct wal_end wal; /* which positions are plausible */
+    struct wal_end wal;         /* which positions are plausible */
     struct socket_fill fill;
     size_t turn_bytes;        /* bytes on the wire in this turn */
     bool waits_for_disk;      /* nothing is read, because the spool's disk is full */
     bool rests;               /* this turn reads nothing, so that the socket fills */
     lsn_t whole_lsn;          /* end of the last whole transaction, or the start of the stream */
     lsn_t commit_lsn;         /* of the last transaction received */
+    lsn_t begun_lsn;          /* the same, as its Begin has it */
     size_t transaction_bytes; /* bytes on the wire of the last transaction received */
     /* the open transaction is after until_lsn according to its Begin; its Commit must confirm that */
     bool is_leaving;

@@ -2,7 +2,7 @@
 /*
  * request.c - a tree of yajl, of which exactly one key is taken.
  */
-#include "cdc/control/request.h"
+#include "cdc/engine/request.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +13,10 @@ static const char *const NAMES[] = {[REQUEST_PAUSE] = "pause",
                                     [REQUEST_RELOAD] = "reload",
                                     [REQUEST_LOG_LEVEL] = "log_level",
                                     [REQUEST_STATE] = "state"};
+
+const char *request_name(enum request_kind kind) {
+    return NAMES[kind];
+}
 
 static bool is_wrong(const char *what, struct error *err) {
     return error_set(err, ERROR_PROTOCOL, "the request is wrong: %s", what);

@@ -29,5 +29,8 @@ struct request {
     enum log_level level;
 };
 
+/* "pause". */
+const char *request_name(enum request_kind kind);
+
 /* ERROR_PROTOCOL says what is wrong, and shows nothing of the text. */
 MUST_CHECK bool request_parse(struct slice text, struct request *ret_request, struct error *err);
