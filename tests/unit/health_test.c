@@ -10,7 +10,7 @@
 enum { NOW_MS = 1000000, STALLED_MS = 10000 };
 
 static struct config_sink sinks[] = {{.sink = {.name = "one"}}, {.sink = {.name = "two"}}};
-static struct config config = {.sinks = sinks, .sink_count = 2, .http = {.stalled_ms = STALLED_MS}};
+static struct config config = {.sinks = sinks, .sink_count = 2};
 static struct live_facts part;
 static struct sink_probe_facts probes[2];
 static struct view view;
@@ -23,6 +23,7 @@ static void prepare(void) {
     memset(probes, 0, sizeof probes);
     view =
         (struct view){.config = &config, .now_ms = NOW_MS, .parts = &part, .part_count = 1, .sinks = probes};
+    view.stalled_ms = STALLED_MS;
     view.source.safe_bytes = -1;
     buffer_init(&words, 1 << 16);
 }
@@ -50,6 +51,15 @@ Test(health, a_sink_that_has_work_and_does_not_move_is_named) {
         (struct live_sink){.is_busy = true, .moved_ms = NOW_MS - STALLED_MS - 1, .durable_lsn = 0x10};
     cr_assert_not(health_is_ready(&view, &words));
     assert_says("sink two: it has taken nothing for 10 s, at 0/10, while changes wait\n");
+    cr_assert(health_is_live(&view, &words));
+}
+
+Test(health, a_sink_that_is_paused_is_not_ready_and_says_by_whom) {
+    view.unix_us = 90 * INT64_C(1000000);
+    view.paused[1] =
+        (struct pause_facts){.is_wanted = true, .since_us = 30 * INT64_C(1000000), .by = "anna (pid 7)"};
+    cr_assert_not(health_is_ready(&view, &words));
+    assert_says("sink two: paused for 60 s by anna (pid 7)");
     cr_assert(health_is_live(&view, &words));
 }
 
