@@ -11,6 +11,7 @@
 
 #include "cdc/base/amount.h"
 #include "cdc/base/clock.h"
+#include "cdc/base/log.h"
 #include "cdc/command.h"
 #include "cdc/control/ask.h"
 #include "cdc/control/console.h"
@@ -153,7 +154,7 @@ static enum exit_code change_pause(const struct command_line *line, const char *
     struct error err = {0};
     if (change(line, pauses_it, &err))
         return EXIT_DONE;
-    fprintf(stderr, "pgcdc %s: %s\n", command, error_line(&err).text);
+    log_command_failure(command, &err);
     return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
 }
 

@@ -29,7 +29,7 @@ static enum exit_code ask_and_print(const struct command_line *line, const char 
     struct error err = {0};
     yajl_val answer = NULL;
     if (!ask_running(line, request, &answer, &err)) {
-        fprintf(stderr, "pgcdc %s: %s\n", command, error_line(&err).text);
+        log_command_failure(command, &err);
         return err.kind == ERROR_STOPPED ? EXIT_FAILED : exit_code_of(&err);
     }
     const yajl_val words = yajl_tree_get(answer, (const char **) (uintptr_t) WORDS, yajl_t_string);
@@ -50,7 +50,7 @@ static enum exit_code run_log_level(const struct command_line *line) {
     char request[64];
     enum log_level level;
     if (!log_level_parse(line->argument, &level)) {
-        fprintf(stderr, "pgcdc log-level: expected error, warning, info or debug\n");
+        log_command(LOG_USAGE, "log-level", "expected error, warning, info or debug");
         return EXIT_USAGE;
     }
     snprintf(request, sizeof request, "{\"log_level\": \"%s\"}", log_level_name(level));

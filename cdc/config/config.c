@@ -49,7 +49,7 @@ const struct option_spec PIPELINE_OPTIONS[] = {
     {"log", false, "what commands write to standard error: `text` for people, `json` for programs",
      OPTION_TEXT, "`text`"},
     {"log_level", false, "the least level that is logged: `error`, `warning`, `info` or `debug`", OPTION_TEXT,
-     "`info`"},
+     "`info`", .reloads = true},
     {"buffer", false, "the section of an archive between the slot and the sinks", OPTION_SECTION, NULL},
     {"state", true, "directory of the checkpoint, the lock and the last error", OPTION_PATH, NULL},
     {"signals", false,

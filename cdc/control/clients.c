@@ -121,7 +121,7 @@ static bool client_accept(struct clients *clients) {
         return false;
     if (!local_peer_is_trusted(fd, &peer)) {
         const struct client refused = {.fd = fd};
-        log_line(LOG_LEVEL_WARNING,
+        log_line(LOG_CLIENT_REFUSED,
                  "user id %lu (pid %ld) has connected to the control socket and was refused",
                  (unsigned long) peer.uid, (long) peer.pid);
         (void) client_send(&refused, slice_of(REFUSED));

@@ -46,7 +46,7 @@ static void say_paused(struct console *console) {
     for (size_t i = 0; i < console->config->sink_count; i++) {
         const struct pause_facts facts = pauses_look(&console->pauses, i);
         if (facts.is_wanted)
-            log_line(LOG_LEVEL_WARNING, "sink %s is paused, for %s, by %s; `pgcdc resume -c %s` ends that",
+            log_line(LOG_STARTS_PAUSED, "sink %s is paused, for %s, by %s; `pgcdc resume -c %s` ends that",
                      console->config->sinks[i].sink.name,
                      amount_duration((clock_unix_us() - facts.since_us) / 1000).text, facts.by,
                      shell_word_of_file(console->config->path).text);
@@ -88,7 +88,7 @@ static void *console_main(void *argument) {
 bool console_start(struct console *console, struct pipeline_options *options, struct error *err) {
     struct error refused = {0};
     if (!clients_open(console, &console->clients, &refused))
-        log_line(LOG_LEVEL_WARNING, "this engine cannot be paused or reloaded while it runs: %s",
+        log_line(LOG_NO_REQUESTS, "this engine cannot be paused or reloaded while it runs: %s",
                  refused.text);
     options->pauses = console->pauses.sinks;
     options->renewal = console->renewals;

@@ -41,7 +41,7 @@ static bool obey_pause(struct console *console, const struct request *request, c
     snprintf(facts.by, sizeof facts.by, "%s", by);
     if (!find_named(console, request->sink, &sink, err) || !pauses_begin(&console->pauses, sink, &facts, err))
         return false;
-    log_line(LOG_LEVEL_INFO, "%s asked for a pause of %s", by,
+    log_line(LOG_PAUSE_ASKED, "%s asked for a pause of %s", by,
              request->sink[0] != '\0' ? request->sink : "all sinks");
     return true;
 }
@@ -51,7 +51,7 @@ static bool obey_resume(struct console *console, const struct request *request, 
     size_t sink = 0;
     if (!find_named(console, request->sink, &sink, err) || !pauses_end(&console->pauses, sink, 0, err))
         return false;
-    log_line(LOG_LEVEL_INFO, "%s ended the pause of %s", by,
+    log_line(LOG_RESUME_ASKED, "%s ended the pause of %s", by,
              request->sink[0] != '\0' ? request->sink : "all sinks");
     return true;
 }
@@ -60,11 +60,11 @@ static bool obey_resume(struct console *console, const struct request *request, 
 
 static bool obey_reload(struct console *console, const char *by, struct buffer *words, struct error *err) {
     if (!console_reload(console, words, err)) {
-        log_line(LOG_LEVEL_WARNING, "%s asked to read the configuration again: %s", by, error_line(err).text);
+        log_line(LOG_NOT_RELOADED, "%s asked to read the configuration again: %s", by, error_line(err).text);
         return false;
     }
     const char *text = buffer_text(words);
-    log_line(LOG_LEVEL_INFO, "%s asked to read the configuration again: %s", by,
+    log_line(LOG_RELOADED, "%s asked to read the configuration again: %s", by,
              text != NULL ? text : "it is in force");
     return true;
 }
@@ -79,7 +79,7 @@ static bool obey_request(struct console *console, const struct request *request,
     case REQUEST_RELOAD:
         return obey_reload(console, by, words, err);
     case REQUEST_LOG_LEVEL:
-        log_line(LOG_LEVEL_INFO, "%s set the log's level to %s", by, log_level_name(request->level));
+        log_line(LOG_LEVEL_CHANGED, "%s set the log's level to %s", by, log_level_name(request->level));
         log_set_level(request->level);
         return true;
     case REQUEST_STATE:

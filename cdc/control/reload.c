@@ -6,12 +6,15 @@
 
 #include <string.h>
 
+#include "cdc/base/log.h"
+
 enum { WORDS_MAX = 4096, VALUE_SHOWN_MAX = 80 };
 
 struct changes {
     struct buffer taken;   /* keys whose new values are in force */
     struct buffer refused; /* those that need a restart */
     bool opens_again;      /* a sink reads one of them */
+    bool sets_level;       /* the least level that is logged */
 };
 
 static void put_value(struct buffer *words, const struct config_difference *difference, const char *value) {
@@ -33,6 +36,8 @@ static void note_difference(const struct config_difference *difference, void *co
     buffer_append_text(words, ")");
     if (strncmp(difference->path, "sinks[", 6) == 0 || strncmp(difference->path, "buffer.", 7) == 0)
         changes->opens_again = true;
+    if (strcmp(difference->path, "log_level") == 0)
+        changes->sets_level = true;
 }
 
 static bool read_again(const struct console *console, struct config **ret_config, struct error *err) {
@@ -55,12 +60,14 @@ static bool refuse_changes(struct changes *changes, struct error *err) {
 }
 
 /* Every reading is kept: a sink that is open may use an older one. */
-static void put_in_force(struct console *console, struct config *newer, bool opens_again) {
+static void put_in_force(struct console *console, struct config *newer, const struct changes *changes) {
     const size_t part_count = newer->part_count;
     config_keep(newer, console->newest);
     console->newest = newer;
     atomic_store(&console->stalled_ms, newer->http.stalled_ms);
-    if (!opens_again)
+    if (changes->sets_level)
+        log_set_level(newer->log_level);
+    if (!changes->opens_again)
         return;
     for (size_t i = 0; i < part_count; i++)
         atomic_store(&console->renewals[i].config, &newer->parts[i]);
@@ -79,7 +86,7 @@ bool console_reload(struct console *console, struct buffer *words, struct error 
     if (is_accepted && changes.taken.size > 0) {
         const char *keys = buffer_text(&changes.taken);
         buffer_printf(words, "changed: %s", keys != NULL ? keys : "many keys");
-        put_in_force(console, newer, changes.opens_again);
+        put_in_force(console, newer, &changes);
     } else {
         if (is_accepted)
             buffer_append_text(words, "nothing has changed");

@@ -139,7 +139,7 @@ static bool await_resume(struct attempt *attempt, struct error *err) {
             if (attempt_is_stopped(attempt))
                 return error_set(err, ERROR_STOPPED, "stopped");
             if (!is_told)
-                log_line(LOG_LEVEL_INFO, "paused: the copy begins after `pgcdc resume`");
+                log_line(LOG_COPY_PAUSED, "paused: the copy begins after `pgcdc resume`");
             is_told = true;
             attempt_wait_event(attempt);
         }

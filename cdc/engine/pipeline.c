@@ -109,7 +109,7 @@ static void renew_options(struct pipeline *pipeline) {
         pipeline->sink_configs[i].options = newer->sinks[i].sink.options;
         pipeline->sink_configs[i].option_count = newer->sinks[i].sink.option_count;
     }
-    log_line(LOG_LEVEL_INFO, "the sinks are opened again with the options of the configuration");
+    log_line(LOG_SINKS_RENEWED, "the sinks are opened again with the options of the configuration");
 }
 
 /* True: the stop was orderly. False: an error that waiting cannot cure. */

@@ -171,13 +171,13 @@ static bool meet_pause(struct runner *runner, struct error *err) {
     atomic_store_explicit(&runner->metrics->is_open, false, memory_order_relaxed);
     atomic_store_explicit(&runner->metrics->is_busy, false, memory_order_relaxed);
     pause_tell(runner->pause, runner->written.end_lsn);
-    log_line(LOG_LEVEL_INFO, "sink %s: paused at %s", runner->sink->config->name,
+    log_sink(LOG_PAUSED, runner->sink->config->name, "paused at %s",
              lsn_format(runner->written.end_lsn).text);
     const bool goes_on = keep_pause(runner, err);
     pause_leave(runner->pause);
     atomic_store_explicit(&runner->metrics->is_busy, was_busy, memory_order_relaxed);
     if (goes_on)
-        log_line(LOG_LEVEL_INFO, "sink %s: resumed at %s", runner->sink->config->name,
+        log_sink(LOG_RESUMED, runner->sink->config->name, "resumed at %s",
                  lsn_format(runner->written.end_lsn).text);
     return goes_on;
 }

@@ -38,7 +38,7 @@ static bool pause_by_signal(struct pause *pause, const struct request *request,
     if (!is_about(pauses, request, pause->index) || signal->commit_lsn <= atomic_load(&pause->obeyed_lsn))
         return true;
     if (pauses->has_end) {
-        log_line(LOG_LEVEL_WARNING, "the message at %s asks for a pause, which this run with --until ignores",
+        log_line(LOG_SIGNAL_IGNORED, "the message at %s asks for a pause, which this run with --until ignores",
                  lsn_format(signal->lsn).text);
         return true;
     }
@@ -61,7 +61,7 @@ static bool obey_signal(struct pause *pause, const struct request *request, cons
         return pause_by_signal(pause, request, signal, err);
     if (!is_first_there(pauses, signal))
         return true;
-    log_line(LOG_LEVEL_INFO, "the message at %s asks for: %s", lsn_format(signal->lsn).text,
+    log_line(LOG_SIGNAL, "the message at %s asks for: %s", lsn_format(signal->lsn).text,
              request_name(request->kind));
     if (request->kind == REQUEST_RESUME)
         return resume_by_signal(pauses, request, signal, err);
@@ -81,7 +81,7 @@ bool signals_obey(struct pause *pause, const struct batch_signal *signal, struct
             : error_set(&wrong, ERROR_PROTOCOL, "it is not transactional: pg_logical_emit_message(true, …)");
     if (!is_good) {
         if (is_first_there(pause->all, signal))
-            log_line(LOG_LEVEL_WARNING, "the message at %s with prefix pgcdc is ignored: %s",
+            log_line(LOG_SIGNAL_IGNORED, "the message at %s with prefix pgcdc is ignored: %s",
                      lsn_format(signal->lsn).text, wrong.text);
         return true;
     }

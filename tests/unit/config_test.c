@@ -228,7 +228,8 @@ static const struct bad BAD[] = {
      "origin, decoding_work_mem, streaming, pushdown, failover"},
     {HEAD "sink: []\n" TAIL,
      "shop.yaml:4: sink: unknown key; did you mean sinks? the file takes name, source, copy, verify, "
-     "sequences, schema, cutover, migrate, accept, http, buffer, state, signals, sinks, mapping, ddl"},
+     "sequences, schema, cutover, migrate, accept, http, log, log_level, buffer, state, signals, "
+     "sinks, mapping, ddl"},
     {HEAD TAIL "    brokres: x\n", "shop.yaml:9: sinks[0].brokres: unknown key; a sink of type postgres "
                                    "takes name, type, dsn, password_file"},
     {HEAD TAIL "    password_fiel: x\n", "shop.yaml:9: sinks[0].password_fiel: unknown key; did you mean "
