@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cdc/base/log.h"
 #include "cdc/command.h"
 #include "cdc/commands/completion.h"
 
@@ -23,7 +24,7 @@ static enum exit_code run(const struct command_line *line) {
             SHELLS[i].print();
             return EXIT_DONE;
         }
-    fprintf(stderr, "pgcdc completion: unknown shell %s; see: pgcdc help completion\n", line->argument);
+    log_command(LOG_USAGE, "completion", "unknown shell %s; see: pgcdc help completion", line->argument);
     return EXIT_USAGE;
 }
 

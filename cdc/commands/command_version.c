@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "cdc/base/json_writer.h"
+#include "cdc/base/log.h"
 #include "cdc/command.h"
 #include "cdc/commands/built.h"
 #include "cdc/commands/commit.h"
@@ -86,7 +87,7 @@ static enum exit_code print_json(void) {
         if (json_writer_print(&json, stdout, &err))
             return EXIT_DONE;
     }
-    fprintf(stderr, "pgcdc version: %s\n", error_line(&err).text);
+    log_command_failure("version", &err);
     return EXIT_FAILED;
 }
 

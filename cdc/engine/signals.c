@@ -38,7 +38,7 @@ static bool pause_by_signal(struct pause *pause, const struct request *request,
     if (!is_about(pauses, request, pause->index) || signal->commit_lsn <= atomic_load(&pause->obeyed_lsn))
         return true;
     if (pauses->has_end) {
-        log_line(LOG_SIGNAL_IGNORED, "the message at %s asks for a pause, which this run with --until ignores",
+        log_line(LOG_SIGNAL_IGNORED, "the message at %s asks for a pause, which a run with --until ignores",
                  lsn_format(signal->lsn).text);
         return true;
     }

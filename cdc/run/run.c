@@ -35,7 +35,7 @@ static bool run_beside(const struct config *config, const struct pipeline_option
     return done;
 }
 
-/* The operator's thread, and those who are told what the engine knows about itself, end after the pipeline. */
+/* The operator's thread, and those who are told what the engine knows of itself, end after the pipeline. */
 static bool run_told(struct console *console, const struct config *config, struct pipeline_options *options,
                      const struct lives *lives, struct pipeline_result *ret_result,
                      const struct config **ret_failed, struct error *err) {
