@@ -136,10 +136,17 @@ static void print_policy(const struct mapped_pair *pair) {
     printf("\n");
 }
 
+/* A condition that is in the publication, too: the other rows never leave the source. */
+static void print_row_filter(const struct mapped_pair *pair) {
+    if (pair->source->row_filter_sql != NULL)
+        printf("  the publication sends only rows where %s\n", pair->source->row_filter_sql);
+}
+
 static void print_pair(const struct mapped_pair *pair) {
     printf("%s.%s -> %s.%s", pair->source->schema, pair->source->name, pair->table.schema, pair->table.name);
     if (pair->map.rule == NULL) {
         printf("  as it is\n");
+        print_row_filter(pair);
         print_gaps(pair);
         return;
     }
@@ -150,6 +157,7 @@ static void print_pair(const struct mapped_pair *pair) {
     print_policy(pair);
     if (pair->map.rule->where != NULL)
         printf("  where %s\n", pair->map.rule->where);
+    print_row_filter(pair);
     for (uint32_t i = 0; i < pair->map.column_count; i++)
         print_column(pair, i);
     for (uint32_t i = 0; i < pair->source->column_count; i++)
@@ -238,6 +246,7 @@ static void put_pair(struct json_writer *json, const struct mapped_pair *pair) {
     json_put_field(json, "to_table", pair->table.name);
     put_known(json, "rule", pair->map.rule != NULL ? pair->map.rule->match : NULL);
     put_known(json, "where", pair->map.rule != NULL ? pair->map.rule->where : NULL);
+    put_known(json, "row_filter", pair->source->row_filter_sql);
     json_put_field(json, "mode", row_mode_word(pair->map.rule != NULL ? pair->map.rule->mode : ROWS_MERGED));
     put_policy(json, pair->map.rule != NULL ? pair->map.rule->policy : NULL);
     json_put_key(json, "columns");
@@ -400,7 +409,8 @@ static enum exit_code run_map(const struct command_line *line) {
 static const struct command_use USES[] = {
     {&OPTION_CONFIG, NULL, true},
     {&OPTION_JSON_OUTPUT,
-     "one object: pipeline, sinks (sink, tables: schema, table, to_schema, to_table, rule, where, mode, "
+     "one object: pipeline, sinks (sink, tables: schema, table, to_schema, to_table, rule, where, "
+     "row_filter, mode, "
      "columns, dropped, gaps)",
      false},
     {&OPTION_DRY_RUN, "some rows of each mapped table instead, as lines of JSON, as the sink would get them",

@@ -37,6 +37,8 @@ def test_rows_that_no_sink_wants_are_not_sent(items, mode):
     items.start()
     assert items.source.execute(FILTERS) == [("item", "(country <> 'XX'::text)")]
     items.engine.wait_log("the condition of table public.item is a row filter of the publication now")
+    assert "  the publication sends only rows where (country <> 'XX'::text)" in items.engine.command("map").stdout
+    assert items.engine.json("map")["sinks"][0]["tables"][0]["row_filter"] == "(country <> 'XX'::text)"
     if mode == "live":
         items.wait_while_running(lambda: items.target.value("select count(*) from pgcdc.copy") == 0, "the copy to end")
     assert_filtered(items)
