@@ -97,6 +97,7 @@ struct attempt {
     bool is_asked;              /* the client waits for the barrier's next phase */
     bool shows_copy;            /* progress is in use while the stream runs */
     bool disk_fails;            /* the checkpoint could not be written; it is retried */
+    struct error disk_error;    /* why */
     int64_t disk_tried_ms;
     int64_t reported_ms;
     unsigned int reported_sample; /* number of the last WAL sample that was reported */

@@ -59,6 +59,8 @@ static void fill_facts(struct attempt *attempt, enum live_phase phase, int64_t n
     facts->saved_lsn = pipeline->checkpoint.phase == CHECKPOINT_STREAMING
                            ? checkpoint_confirmed_lsn(&pipeline->checkpoint)
                            : 0;
+    facts->disk_fails = attempt->disk_fails;
+    facts->disk_error = attempt->disk_error;
     facts->copy_runs = facts->activity.copy.runs;
     facts->copy = attempt->progress.total;
     facts->failure = pipeline->failure;

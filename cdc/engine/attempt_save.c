@@ -58,6 +58,7 @@ static void say_disk(struct attempt *attempt, const struct error *err) {
     if (err == NULL && attempt->disk_fails)
         log_line(LOG_CHECKPOINT_WRITTEN_AGAIN, "the checkpoint can be written again");
     attempt->disk_fails = err != NULL;
+    attempt->disk_error = err != NULL ? *err : (struct error){0};
 }
 
 void attempt_forget_failure(struct attempt *attempt) {

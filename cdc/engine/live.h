@@ -55,6 +55,8 @@ struct live_facts {
     int64_t turned_ms;  /* when the supervisor last looked at its threads */
     lsn_t received_lsn; /* the last position that the reader's peer named; 0: none */
     lsn_t saved_lsn;    /* on disk, of every sink: what the slot may be told */
+    bool disk_fails;    /* the checkpoint cannot be written, so the slot keeps its WAL */
+    struct error disk_error;
     struct activity activity;
     bool copy_runs;
     struct progress_total copy;

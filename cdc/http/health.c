@@ -77,6 +77,15 @@ static bool judge_phase(const struct view *view, const struct live_facts *part, 
     return part->exists && part->phase == LIVE_STREAMING;
 }
 
+/* The sinks go on, but the source keeps all WAL until the disk takes the checkpoint. */
+static bool judge_disk(const struct live_facts *part, struct buffer *words) {
+    if (part->phase != LIVE_STREAMING || !part->disk_fails)
+        return true;
+    buffer_printf(words, "engine: the checkpoint cannot be written, so the slot keeps its WAL: %s\n",
+                  shown(part->disk_error.text));
+    return false;
+}
+
 /* Why the target does not answer, if that is known. */
 static void say_target(const struct view *view, size_t sink, struct buffer *words) {
     struct amount amount;
@@ -168,7 +177,7 @@ static bool judge_pauses(const struct view *view, struct buffer *words) {
 bool health_put_reasons(const struct view *view, struct buffer *words) {
     bool is_ready = judge_pauses(view, words);
     for (size_t i = 0; i < view->part_count; i++)
-        is_ready = judge_phase(view, &view->parts[i], words) && is_ready;
+        is_ready = judge_phase(view, &view->parts[i], words) && judge_disk(&view->parts[i], words) && is_ready;
     is_ready = health_is_live(view, words) && is_ready;
     is_ready = judge_sinks(view, words) && is_ready;
     return judge_source(view, words) && is_ready;

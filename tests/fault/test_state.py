@@ -11,6 +11,7 @@ import pytest
 
 from support.engine import Engine
 from support.load import Load
+from support.scrape import Served
 from support.wait import wait_until
 
 
@@ -118,9 +119,11 @@ def test_a_full_disk_pauses_the_slot_and_nothing_else(started, tiny_disk, finish
     subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=1k", "count=1024"], capture_output=True, check=False)
     assert os.statvfs(tiny_disk).f_bavail == 0, "the disk is not full"
     with Load(started.source):
+        served = Served(started.engine)
         started.start()
         confirmed = started.slot()["confirmed_flush_lsn"]
         started.engine.wait_log("checkpoint cannot be written")
+        served.wait_health("/readyz", 503, "engine: the checkpoint cannot be written, so the slot keeps its WAL")
         lsn = started.source_lsn()
         started.wait_while_running(lambda: started.position_reached(lsn), "the target to go on")
         assert started.slot()["confirmed_flush_lsn"] == confirmed, "confirmed more than is on disk"
@@ -129,6 +132,7 @@ def test_a_full_disk_pauses_the_slot_and_nothing_else(started, tiny_disk, finish
         filler.unlink()
         wait_until(lambda: started.source.value("select confirmed_flush_lsn > %s from pg_replication_slots where slot_name = 'shop'",
                                                 (lsn,)), "the slot to go on")
+        served.wait_health("/readyz", 200)
     started.engine.stop()
     finish(started)
 
