@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * copier_work.h - what the files of a copier share: its state, and the steps that more than one of them needs. All of
- * it runs on the copier's thread.
+ * copier_work.h - what the files of a copier share: its state, and the steps that more than one of them
+ * needs. All of it runs on the copier's thread.
  */
 #pragma once
 
@@ -42,7 +42,7 @@ MUST_CHECK bool copier_open_source(struct copier *copier, struct error *err);
 /* In a transaction of the source. Sets is_locked if another session holds the table. */
 MUST_CHECK bool copier_lock_table(struct copier *copier, const struct table *table, struct error *err);
 
-/* ERROR_RETRY if the table is not as the attempt has read it: the next attempt reads the definitions again. */
+/* ERROR_RETRY if the table is not as the attempt has read it: the next attempt reads it again. */
 MUST_CHECK bool copier_check_definition(struct copier *copier, const struct copier_table *known,
                                         struct error *err);
 
@@ -54,8 +54,8 @@ MUST_CHECK bool copier_read_snapshot(struct copier *copier, struct xid_snapshot 
                                      struct error *err);
 
 /*
- * Begins a transaction whose snapshot the map accepts, with the table locked. table: NULL when the source has no such
- * table any more.
+ * Begins a transaction whose snapshot the map accepts, with the table locked. table: NULL when the source has
+ * no such table any more.
  */
 MUST_CHECK bool copier_find_snapshot(struct copier *copier, const struct copier_table *table,
                                      struct error *err);
@@ -67,7 +67,7 @@ MUST_CHECK bool copier_wait_flushed(struct copier *copier, struct error *err);
 
 /* ---- copier_columns.c ---- */
 
-/* Rows are read while the sink's table has the columns that the source's has; else sets awaits, and ERROR_RETRY. */
+/* ERROR_RETRY, and sets awaits, while the sink's table has not the columns that the source's has. */
 MUST_CHECK bool copier_check_columns(struct copier *copier, const struct copier_table *known,
                                      struct error *err);
 
@@ -83,7 +83,7 @@ MUST_CHECK bool copier_import_snapshot(struct copier *copier, struct error *err)
 
 /* ---- copier_waits.c ---- */
 
-/* Waits until the chunk's table, which was added to the plan, is published, and ends with an error then, too. */
+/* Waits until the chunk's table, which was added to the plan, is published: then ERROR_RETRY. */
 MUST_CHECK bool copier_await_publication(struct copier *copier, const struct chunk *chunk, struct error *err);
 
 /* False: err is about something else than what a chunk waits for. */

@@ -110,6 +110,27 @@ struct attempt {
 /* True: the stop was orderly, or the end was reached. */
 MUST_CHECK bool attempt_run(struct pipeline *pipeline, struct error *err);
 
+/* attempt_open.c: the source, or an archive; sets facts. */
+MUST_CHECK bool attempt_open_reader(struct attempt *attempt, struct error *err);
+
+/* attempt_open.c: unless another engine runs the pipeline: starts the runners, and waits for all to open. */
+MUST_CHECK bool attempt_open_sinks(struct attempt *attempt, struct error *err);
+
+/* attempt_open.c: how the pipeline begins; refuses what would lose or repeat changes. */
+MUST_CHECK bool attempt_decide(struct attempt *attempt, struct error *err);
+
+/*
+ * attempt_end.c: stops reading, lets the sinks finish what they have, saves and confirms it. Work that does
+ * not finish in time is rolled back.
+ */
+void attempt_stop(struct attempt *attempt);
+
+/* attempt_end.c: ends all threads, from any state. */
+void attempt_end(struct attempt *attempt);
+
+/* attempt_end.c: after that: the result gets the counts. False: they do not agree. */
+MUST_CHECK bool attempt_close_books(struct attempt *attempt, bool is_orderly, struct error *err);
+
 /*
  * attempt_new.c: creates a pipeline (at the source, and the copy) or adopts a slot, and sets the positions.
  * again: an interrupted copy left a slot of that name, which is dropped first.

@@ -177,7 +177,8 @@ static bool judge_pauses(const struct view *view, struct buffer *words) {
 bool health_put_reasons(const struct view *view, struct buffer *words) {
     bool is_ready = judge_pauses(view, words);
     for (size_t i = 0; i < view->part_count; i++)
-        is_ready = judge_phase(view, &view->parts[i], words) && judge_disk(&view->parts[i], words) && is_ready;
+        is_ready =
+            judge_phase(view, &view->parts[i], words) && judge_disk(&view->parts[i], words) && is_ready;
     is_ready = health_is_live(view, words) && is_ready;
     is_ready = judge_sinks(view, words) && is_ready;
     return judge_source(view, words) && is_ready;
