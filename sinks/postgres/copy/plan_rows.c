@@ -12,8 +12,8 @@
 #include "cdc/base/buffer.h"
 #include "cdc/base/fault.h"
 #include "cdc/pq/identifier.h"
-#include "sinks/postgres/copy/late_key.h"
 #include "sinks/postgres/catalog/own_rows.h"
+#include "sinks/postgres/copy/late_key.h"
 #include "sinks/postgres/target/own_tables.h"
 
 #define SQL_BYTES_MAX ((size_t) 64 << 20)
@@ -37,7 +37,11 @@ static const char CREATE[] =
     " create table if not exists pgcdc.chunk_seen (pipeline text, sink text, stream text,"
     " last_xid bigint not null, xids bigint[] not null)";
 
-static const struct own_tables TABLES = {"{copy,chunk,chunk_seen}", 3, CREATE};
+static const struct own_tables TABLES = {.names = "{copy,chunk,chunk_seen}",
+                                         .count = 3,
+                                         .create_sql = CREATE,
+                                         .purpose = "the plan of a copy in chunks is stored in schema pgcdc",
+                                         .otherwise = ", or set copy.mode to simple"};
 
 static const char INSERT_COPY[] =
     "insert into pgcdc.copy (pipeline, sink, stream, epoch, snapshot, started_at)"
@@ -89,20 +93,6 @@ static void set_copy(const struct target *target, const char **values) {
     values[0] = target->row.pipeline;
     values[1] = target->row.sink;
     values[2] = target->row.stream;
-}
-
-static bool create_tables(struct session *session, struct error *err) {
-    bool denied = false;
-    if (own_tables_create(session, &TABLES, &denied, err))
-        return true;
-    if (!denied)
-        return false;
-    const char *role = PQuser(session->conn);
-    return error_remedy(
-        err,
-        "the plan of a copy in chunks is stored in schema pgcdc: grant create on schema pgcdc to "
-        "\"%s\", or set copy.mode to simple",
-        role);
 }
 
 /* ---- storing ---- */
@@ -169,7 +159,7 @@ bool plan_rows_store(struct target *target, const struct chunk_plan *plan, struc
     snprintf(epoch, sizeof epoch, "%" PRId64, target->row.epoch);
     values[3] = epoch;
     values[4] = plan->snapshot;
-    if (!create_tables(&target->session, err) ||
+    if (!own_tables_need(&target->session, &TABLES, err) ||
         !session_query(&target->session, INSERT_COPY, 5, values, NULL, NULL, err))
         return false;
     for (size_t first = 0; first < plan->count; first += CHUNKS_A_STATEMENT) {
@@ -228,7 +218,7 @@ bool plan_rows_add(struct target *target, struct chunk *chunks, size_t count, st
 }
 
 bool plan_rows_prepare_add(struct target *target, struct error *err) {
-    return create_tables(&target->session, err);
+    return own_tables_need(&target->session, &TABLES, err);
 }
 
 bool plan_rows_remove(struct target *target, oid_t relation_oid, struct error *err) {

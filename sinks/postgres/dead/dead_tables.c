@@ -31,23 +31,18 @@
 static const char CREATE[] =
     "begin; select pg_catalog.pg_advisory_xact_lock(7165065, 1); " TABLES_SQL "; commit";
 
-static const struct own_tables TABLES = {"{dead,dead_log}", 2, CREATE};
+static const struct own_tables TABLES = {.names = "{dead,dead_log}",
+                                         .count = 2,
+                                         .create_sql = CREATE,
+                                         .purpose = "on_error: dead_letter keeps changes in pgcdc.dead",
+                                         .otherwise = " for the first start"};
 
 bool dead_tables_exist(struct session *session, bool *ret_exist, struct error *err) {
     return own_tables_exist(session, &TABLES, ret_exist, err);
 }
 
 bool dead_tables_create(struct session *session, struct error *err) {
-    bool denied = false;
-    if (own_tables_create(session, &TABLES, &denied, err))
-        return true;
-    if (!denied)
-        return false;
-    const char *role = PQuser(session->conn);
-    return error_remedy(err,
-                        "on_error: dead_letter keeps changes in pgcdc.dead: grant create on schema pgcdc to "
-                        "\"%s\" for the first start",
-                        role);
+    return own_tables_need(session, &TABLES, err);
 }
 
 bool dead_tables_count(const struct sink_config *config, struct session *session,

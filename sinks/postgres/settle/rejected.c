@@ -9,30 +9,25 @@
 
 #include "sinks/postgres/target/own_tables.h"
 
-#define COLUMNS                                                                                              \
-    "(schema_name text, table_name text, key jsonb, source text, reason text not null, row jsonb not null,"  \
+#define TABLE                                                                                                \
+    "pgcdc.rejected (schema_name text, table_name text, key jsonb, source text, reason text not null, row "  \
+    "jsonb not null,"                                                                                        \
     " commit_lsn pg_lsn, commit_index bigint, commit_time timestamptz,"                                      \
     " rejected_at timestamptz not null default pg_catalog.clock_timestamp(),"                                \
     " primary key (schema_name, table_name, key, source))"
 
 /* In the transaction of the caller, who holds the advisory lock of pgcdc.position. */
-static const char CREATE[] = "create table if not exists pgcdc.rejected " COLUMNS;
+static const char CREATE[] = "create table if not exists " TABLE;
 
-static const struct own_tables TABLES = {"{rejected}", 1, CREATE};
+static const struct own_tables TABLES = {.names = "{rejected}",
+                                         .count = 1,
+                                         .create_sql = CREATE,
+                                         .purpose =
+                                             "rows that on_clash and dedupe set aside are in pgcdc.rejected",
+                                         .by_hand = TABLE};
 
 bool rejected_open(struct session *session, struct error *err) {
-    bool denied = false;
-    if (own_tables_create(session, &TABLES, &denied, err))
-        return true;
-    if (!denied)
-        return false;
-    const char *role = PQuser(session->conn);
-    return error_remedy(
-        err,
-        "rows that on_clash and dedupe set aside are in pgcdc.rejected: grant create on schema "
-        "pgcdc to \"%s\", or create it as an administrator: create table pgcdc.rejected " COLUMNS
-        "; grant select, insert, update, delete on pgcdc.rejected to \"%s\"",
-        role, role);
+    return own_tables_need(session, &TABLES, err);
 }
 
 bool rejected_look(struct session *session, struct sink_view *view, struct error *err) {

@@ -17,30 +17,25 @@
 #define COUNT_TEXT_MAX 24
 #define SQL_BYTES_MAX 65536u
 
+#define TABLE                                                                                                \
+    "pgcdc.conflicts (pipeline text, sink text, kind text, count bigint not null,"                           \
+    " updated_at timestamptz not null, primary key (pipeline, sink, kind))"
+
 /* The advisory lock of pgcdc.position serializes engines that create the table at the same time. */
 static const char CREATE[] =
-    "begin; select pg_catalog.pg_advisory_xact_lock(7165065, 1);"
-    " create table if not exists pgcdc.conflicts (pipeline text, sink text, kind text, count bigint not null,"
-    " updated_at timestamptz not null, primary key (pipeline, sink, kind)); commit";
+    "begin; select pg_catalog.pg_advisory_xact_lock(7165065, 1); create table if not exists " TABLE
+    "; commit";
 
-static const struct own_tables TABLES = {"{conflicts}", 1, CREATE};
+static const struct own_tables TABLES = {.names = "{conflicts}",
+                                         .count = 1,
+                                         .create_sql = CREATE,
+                                         .purpose = "conflicts are counted in pgcdc.conflicts",
+                                         .by_hand = TABLE};
 
 static const char DELETE[] = "delete from pgcdc.conflicts where pipeline = $1 and sink = $2";
 
 bool conflict_counts_open(struct session *session, struct error *err) {
-    bool denied = false;
-    if (own_tables_create(session, &TABLES, &denied, err))
-        return true;
-    if (!denied)
-        return false;
-    const char *role = PQuser(session->conn);
-    return error_remedy(
-        err,
-        "conflicts are counted in pgcdc.conflicts: grant create on schema pgcdc to \"%s\", or create "
-        "it as an administrator: create table pgcdc.conflicts (pipeline text, sink text, kind text, "
-        "count bigint not null, updated_at timestamptz not null, primary key (pipeline, sink, kind)); "
-        "grant select, insert, update, delete on pgcdc.conflicts to \"%s\"",
-        role, role);
+    return own_tables_need(session, &TABLES, err);
 }
 
 /* One statement for all kinds. */

@@ -34,3 +34,20 @@ bool own_tables_create(struct session *session, const struct own_tables *tables,
     *ret_denied = strcmp(err->sqlstate, INSUFFICIENT_PRIVILEGE) == 0;
     return false;
 }
+
+static bool explain_denied(const struct own_tables *tables, const char *role, struct error *err) {
+    if (tables->by_hand == NULL)
+        return error_remedy(err, "%s: grant create on schema pgcdc to \"%s\"%s", tables->purpose, role,
+                            tables->otherwise != NULL ? tables->otherwise : "");
+    return error_remedy(
+        err,
+        "%s: grant create on schema pgcdc to \"%s\", or create it as an administrator: create "
+        "table %s; grant select, insert, update, delete on %.*s to \"%s\"",
+        tables->purpose, role, tables->by_hand, (int) strcspn(tables->by_hand, " "), tables->by_hand, role);
+}
+
+bool own_tables_need(struct session *session, const struct own_tables *tables, struct error *err) {
+    bool denied = false;
+    return own_tables_create(session, tables, &denied, err) ||
+           (denied && explain_denied(tables, PQuser(session->conn), err));
+}
