@@ -88,15 +88,17 @@ static void write_due(bool for_all) {
         write_repeat(&due);
 }
 
-/* Decides and writes as one step. */
+/* Decides and writes as one step. What was counted before an error comes before it. */
 static void log_take(const struct log_entry *entry, const char *key) {
     struct log_repeat lost;
     pthread_mutex_lock(&log_lock);
     write_due(false);
     if (log_repeat_make_room(&log_repeats, &lost))
         write_repeat(&lost);
-    if (entry->command != NULL || log_repeat_take(&log_repeats, entry, key, clock_now_ms()))
+    if (entry->command != NULL || log_repeat_take(&log_repeats, entry, key, clock_now_ms())) {
+        write_due(log_event_level(entry->event) == LOG_LEVEL_ERROR);
         write_entry(entry);
+    }
     pthread_mutex_unlock(&log_lock);
 }
 

@@ -33,7 +33,7 @@ def fault_points():
     around = ("runner-", "snapshot-", "checkpoint-before-confirm")
     own = points_of("sinks/kafka")
     own = [point for point in own if not point.startswith("letter")]  # test_kafka_dead_kills.py reaches them
-    return own + [point for point in points_of("cdc") if point.startswith(around) and not point.startswith(CHUNKED) and point != "runner-after-commit"]
+    return own + [point for point in points_of("cdc") if point.startswith(around) and not point.startswith(CHUNKED) and point not in ("runner-after-commit", "runner-paused")]
 
 
 def prepare(pipeline):
