@@ -19,8 +19,9 @@ void fault_point(const char *name) {
         return;
     if (wanted[length] != '\0' && wanted[length] != ':')
         return;
-    if (strcmp(wanted + length, ":stop") == 0) {
-        if (atomic_fetch_add(&fault_visits, 1) == 0)
+    if (strncmp(wanted + length, ":stop", 5) == 0) {
+        const unsigned long stop = wanted[length + 5] == ':' ? strtoul(wanted + length + 6, NULL, 10) : 1;
+        if (atomic_fetch_add(&fault_visits, 1) + 1 == stop)
             raise(SIGSTOP);
         return;
     }

@@ -131,7 +131,7 @@ def test_names_are_exchanged_while_the_table_is_copied(people, rule, mode):
     assert people.engine.wait_exit() == -signal.SIGKILL
     people.source.execute(f"alter table people rename column {rule} to other; alter table people rename column b to {rule};"
                           "alter table people rename column other to b")
-    log = people.assert_refused(f'"{rule}" of table public.people is another column at the source now', code=1)
+    log = people.assert_refused(f'"{rule}" of table ', "is another column at the source now", code=1)
     assert people.target.value("select count(*) from crm.person where b like '%Example%' or b like '%secret%'") == 0
     assert "Example" not in log and "secret" not in log
     assert people.engine.command("drop").returncode == 0

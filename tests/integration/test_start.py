@@ -305,9 +305,9 @@ def test_a_slot_that_somebody_creates_meanwhile_is_not_dropped(pipeline):
 
 
 def test_a_lock_file_that_was_dropped_meanwhile_is_no_lock(pipeline):
-    """Two engines would each hold one: the one whose file is gone must not run."""
+    """Two engines would each hold one: the one whose file is gone must not run. The first lock is that of the control socket."""
     pipeline.source.execute("create table t (id int primary key)")
-    pipeline.engine.start(environment={"PGCDC_FAULT": "lock-opened:stop"})
+    pipeline.engine.start(environment={"PGCDC_FAULT": "lock-opened:stop:2"})
     wait_until(lambda: "State:\tT" in Path(f"/proc/{pipeline.engine.process.pid}/status").read_text(), "the engine to stop before its lock")
     (pipeline.state / "shop.lock").unlink()
     pipeline.engine.thaw()
