@@ -54,7 +54,7 @@ struct map_table {
     size_t count;
     size_t copied_count;
     enum chunk_method method;
-    int64_t put_off_until_ms; /* a copier could not lock it; other tables go first */
+    int64_t put_off_until_ms; /* a copier could not read it yet; other tables go first */
     bool is_open;             /* of CHUNK_BY_PAGES: the snapshot of all its chunks can be imported */
     size_t ending_count;      /* likewise: chunks that are copied, or about to be committed */
 };
@@ -140,8 +140,11 @@ MUST_CHECK bool chunk_map_accept(struct chunk_map *map, struct map_chunk *chunk,
  */
 void chunk_map_open(struct chunk_map *map, struct map_chunk *first);
 
-/* The table of the chunk is locked: the chunk is work again, after those of other tables for a while. */
-void chunk_map_put_off(struct chunk_map *map, struct map_chunk *chunk);
+/*
+ * The table of the chunk cannot be read yet: the chunk is work again, after those of other tables for a
+ * while. True: it was put off when it was taken, so there is no other work.
+ */
+bool chunk_map_put_off(struct chunk_map *map, struct map_chunk *chunk);
 
 /*
  * Of a shared table, before the chunk is committed: is it the last one? Then the others are committed; it

@@ -135,13 +135,16 @@ void chunk_map_open(struct chunk_map *map, struct map_chunk *first) {
     pthread_mutex_unlock(&map->lock);
 }
 
-void chunk_map_put_off(struct chunk_map *map, struct map_chunk *chunk) {
+bool chunk_map_put_off(struct chunk_map *map, struct map_chunk *chunk) {
+    const int64_t now_ms = clock_now_ms();
     pthread_mutex_lock(&map->lock);
     assert(chunk->is_taken && !map_chunk_is_being_read(chunk));
+    const bool was_put_off = chunk->table->put_off_until_ms > now_ms;
     chunk->is_taken = false;
-    chunk->table->put_off_until_ms = clock_now_ms() + PUT_OFF_MS;
+    chunk->table->put_off_until_ms = now_ms + PUT_OFF_MS;
     pthread_cond_broadcast(&map->changed);
     pthread_mutex_unlock(&map->lock);
+    return was_put_off;
 }
 
 bool chunk_map_find_last(struct chunk_map *map, struct map_chunk *chunk, bool *ret_last, struct error *err) {

@@ -166,7 +166,7 @@ static bool copy_shared(struct copier *copier, const struct copier_table *known,
     if (known == NULL)
         return copier_import_snapshot(copier, err);
     const bool is_prepared = prepare(copier, known, err);
-    copier->awaits = false; /* other chunks of the snapshot are read already */
+    copier->awaits = copier->is_locked = false; /* other chunks of the snapshot are read already */
     return is_prepared && copier_import_snapshot(copier, err) &&
            copier->sink->ops->chunk->begin(copier->sink, &copier->table, chunk, copier->format, err) &&
            copy_out_start(&copier->source, &copier->table, chunk, copier->format, err) &&

@@ -10,7 +10,12 @@
 #include "cdc/base/log.h"
 #include "cdc/pq/lock_wait.h"
 
-enum { REPORT_MS = 5000, REPORT_MAX_MS = 60000, PUBLISHED_PAUSE_MS = 200 };
+enum {
+    REPORT_MS = 5000,
+    REPORT_MAX_MS = 60000,
+    PUBLISHED_PAUSE_MS = 200,
+    AWAIT_PAUSE_MS = 100, /* between two questions whether the sink has the columns, when all work waits */
+};
 
 static bool is_published(struct copier *copier, oid_t oid, bool *ret_published, struct error *err) {
     static const char SQL[] =
@@ -83,18 +88,26 @@ static void say_locked(struct copier *copier, const struct error *err) {
     }
 }
 
+/* The source's session is in no transaction, and has waited for nothing. */
+static void put_off_awaiting(struct copier *copier) {
+    say_awaits(copier);
+    if (chunk_map_put_off(copier->copiers->map, copier->chunk))
+        clock_pause_ms(AWAIT_PAUSE_MS);
+}
+
 /*
  * ALTER TABLE and the like may hold a table for long, and the sink's table gets new columns when the stream
  * has come to them. Other tables go on; nothing of the chunk was read yet. False: it is another error.
  */
 bool copier_put_off(struct copier *copier, const struct error *err) {
     struct error ignored = {0};
-    if ((!copier->is_locked && !copier->awaits) || !session_execute(&copier->source, "rollback", &ignored))
+    if (copier->awaits) {
+        put_off_awaiting(copier);
+        return true;
+    }
+    if (!copier->is_locked || !session_execute(&copier->source, "rollback", &ignored))
         return false;
-    if (copier->awaits)
-        say_awaits(copier);
-    else
-        say_locked(copier, err);
+    say_locked(copier, err);
     chunk_map_put_off(copier->copiers->map, copier->chunk);
     return true;
 }

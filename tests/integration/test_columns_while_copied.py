@@ -141,3 +141,26 @@ def test_names_change_and_no_change_of_the_table_says_so(shop, mode):
     names = "id, a, k, d, c"
     assert values(shop.source, names) == shop.target.execute(f"select {names} from item order by id")
     assert shop.target.value("select count(*) from item where bb like 'BBB%'") == ROWS
+
+
+def test_a_chunk_that_waits_asks_now_and_then(shop):
+    """Not as fast as servers answer, and the source's log stays as it is."""
+    copy_some(shop)
+    shop.source.execute(STEPS["a column with a constant"])
+    shop.source.cluster.mark_log()
+    commits = "select xact_commit from pg_stat_database where datname = current_database()"
+
+    def is_held():
+        shop.source.execute("insert into mark default values")
+        return shop.target.value("select count(*) from pg_locks where relation = 't'::regclass and mode = 'AccessExclusiveLock' and not granted")
+
+    with shop.target.connect(autocommit=False) as reader, reader.cursor() as cursor:
+        cursor.execute("select from t limit 0")  # the sink waits for its lock for 5 s
+        shop.engine.start()
+        wait_until(is_held, "the sink to wait for a lock")
+        before = shop.target.value(commits)
+        wait_until(lambda: not is_held(), "the end of that wait", pause_s=0.5)
+        asked = shop.target.value(commits) - before
+    assert asked < 400, asked
+    finish(shop)
+    assert "no transaction in progress" not in shop.source.cluster.log_text()
