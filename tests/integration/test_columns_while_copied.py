@@ -164,3 +164,10 @@ def test_a_chunk_that_waits_asks_now_and_then(shop):
     assert asked < 400, asked
     finish(shop)
     assert "no transaction in progress" not in shop.source.cluster.log_text()
+
+
+def test_a_table_that_has_lost_all_its_columns(pipeline):
+    prepare(pipeline, 10)
+    pipeline.source.execute("create table bare (a int); alter table bare replica identity full; alter table bare drop column a; insert into bare select from generate_series(1, 3)")
+    finish(pipeline)
+    assert pipeline.target.value("select count(*) from bare") == 3

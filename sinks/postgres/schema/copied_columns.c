@@ -16,7 +16,7 @@ enum { STATEMENT_BYTES = 4096, LIST_BYTES = 1 << 20 };
 /* Columns that the target has kept are no columns of the source. A table that was made anew is not known. */
 static const char KNOWN_SQL[] =
     "select coalesce(pg_catalog.string_agg(pg_catalog.format('%s %s %s %s', u.number, u.type, u.modifier,"
-    " u.name), E'\\n' order by u.number), '') from pgcdc.columns c"
+    " u.name), E'\\n' order by u.number) filter (where u.number is not null), '') from pgcdc.columns c"
     " left join lateral rows from (pg_catalog.unnest(c.numbers), pg_catalog.unnest(c.names),"
     " pg_catalog.unnest(c.types), pg_catalog.unnest(c.modifiers), pg_catalog.unnest(c.kept))"
     " u (number, name, type, modifier, kept) on not u.kept"
