@@ -40,6 +40,7 @@ void row_map_init(struct row_map *rows, const struct mapping *mapping, const cha
                   struct evaluator *evaluator) {
     *rows = (struct row_map){.mapping = mapping, .sink = sink, .evaluator = evaluator};
     arena_init(&rows->definitions, BLOCK_BYTES, DEFINITIONS_BYTES_MAX);
+    arena_init(&rows->defined, BLOCK_BYTES, DEFINITIONS_BYTES_MAX);
     arena_init(&rows->rows, BLOCK_BYTES, ROWS_BYTES_MAX);
 }
 
@@ -47,6 +48,7 @@ void row_map_release(struct row_map *rows) {
     mode_rows_release(&rows->modes);
     map_release(&rows->relations);
     arena_release(&rows->definitions);
+    arena_release(&rows->defined);
     arena_release(&rows->rows);
 }
 
@@ -104,25 +106,29 @@ static bool blame_transaction(const struct change *change, struct error *err) {
     return error_transaction(err, change->transaction->commit_lsn);
 }
 
-/* change: the first that has the relation. */
-static bool map_anew(struct row_map *rows, const struct relation *source, const struct change *change,
-                     struct mapped_relation **ret_mapped, struct error *err) {
-    struct mapped_relation *mapped = arena_alloc_zero(&rows->definitions, sizeof *mapped);
+/* In arena. change: the first that has the relation. */
+static bool make_mapped(struct row_map *rows, const struct relation *source, const struct change *change,
+                        struct arena *arena, struct mapped_relation **ret_mapped, struct error *err) {
+    struct mapped_relation *mapped = arena_alloc_zero(arena, sizeof *mapped);
     if (mapped == NULL)
         return error_no_memory(err);
     mapped->source = source;
     *ret_mapped = mapped;
-    if (!table_map_relation(rows->mapping, rows->sink, source, &rows->definitions, &mapped->map,
-                            &mapped->relation, err))
+    if (!table_map_relation(rows->mapping, rows->sink, source, arena, &mapped->map, &mapped->relation, err))
         return blame_transaction(change, err);
     if (!table_expressions_of_relation(rows->evaluator, source, &mapped->map, mapped->relation, err) ||
-        !mode_shape_relation(&mapped->map, mapped->relation, source, &rows->definitions, &mapped->shape, err))
+        !mode_shape_relation(&mapped->map, mapped->relation, source, arena, &mapped->shape, err))
         return false;
     mapped->wanted_of_key = find_wanted_of_key(mapped);
     if (rows->columns != NULL && !rule_columns_check(rows->columns, &mapped->map, source, change, err))
         return false;
-    return check_name(rows, mapped, err) &&
-           (map_put_number(&rows->relations, (uintptr_t) source, mapped) || error_no_memory(err));
+    return check_name(rows, mapped, err);
+}
+
+static bool map_anew(struct row_map *rows, const struct relation *source, const struct change *change,
+                     struct mapped_relation **ret_mapped, struct error *err) {
+    return make_mapped(rows, source, change, &rows->definitions, ret_mapped, err) &&
+           (map_put_number(&rows->relations, (uintptr_t) source, *ret_mapped) || error_no_memory(err));
 }
 
 static bool find_relation(struct row_map *rows, const struct relation *source, const struct change *change,
@@ -461,8 +467,8 @@ bool row_map_define(struct row_map *rows, const struct relation *source, const s
                     struct error *err) {
     const struct change none = {.kind = CHANGE_READ, .relation = source};
     struct mapped_relation *mapped = NULL;
-    rows->has_read = true; /* the source's does not live longer */
-    if (!find_relation(rows, source, &none, &mapped, err))
+    arena_reset(&rows->defined);
+    if (!make_mapped(rows, source, &none, &rows->defined, &mapped, err))
         return false;
     *ret_relation = mapped->shape.mode == ROWS_MERGED ? mapped->relation : mapped->shape.rows;
     return true;

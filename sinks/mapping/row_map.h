@@ -24,6 +24,7 @@ struct row_map {
     struct evaluator *evaluator;  /* of the sink's handle */
     struct rule_columns *columns; /* likewise; NULL: changes go nowhere */
     struct arena definitions;     /* maps and relations */
+    struct arena defined;         /* the same, of the last call of row_map_define */
     struct arena rows;            /* changes and values of one call */
     struct mode_rows modes;       /* the changes of one call */
     struct map relations;         /* of struct mapped_relation, by the address of the source's */
@@ -48,7 +49,7 @@ MUST_CHECK bool row_map_span(struct row_map *rows, const struct sink_span *span,
 
 /*
  * A definition without a change, in ret_relation, as the sink gets rows of it; valid until the next call of
- * row_map_span. Errors as there.
+ * this function. Those of spans stay what they are: sinks know them by their addresses. Errors as there.
  */
 MUST_CHECK bool row_map_define(struct row_map *rows, const struct relation *source,
                                const struct relation **ret_relation, struct error *err);

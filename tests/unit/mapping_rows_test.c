@@ -149,6 +149,49 @@ Test(mapping_rows, a_copied_row_and_a_streamed_one_are_the_same) {
     row_map_release(&rows);
 }
 
+/* ---- definitions ---- */
+
+static const struct relation *map_one(struct row_map *rows, const struct relation *relation) {
+    static const struct transaction transaction = {.xid = 1000, .commit_lsn = 100, .end_lsn = 200};
+    const struct value values[COLUMNS] = {0};
+    const struct change change = {
+        .kind = CHANGE_INSERT, .relation = relation, .new_values = values, .transaction = &transaction};
+    const struct sink_span span = {.changes = &change, .count = 1};
+    struct sink_span made;
+    cr_assert(row_map_span(rows, &span, &made, &err), "%s", err.text);
+    cr_assert_eq(made.count, 1);
+    return made.changes[0].relation;
+}
+
+/* A sink keeps what it knows of a table by the address of the definition. */
+Test(mapping_rows, a_definition_that_is_told_takes_no_place_of_others) {
+    struct rule rule;
+    struct mapping mapping = mapping_with(&rule, "s.t", "u.v");
+    struct column columns[COLUMNS];
+    for (int i = 0; i < COLUMNS; i++)
+        columns[i] = (struct column){.name = slice_of(NAMES[i]), .type_oid = 25};
+    const struct relation before = {
+        .oid = 1, .schema = slice_of("s"), .name = slice_of("t"), .column_count = 2, .columns = columns};
+    struct relation after = before, told = before;
+    after.column_count = 3;
+    told.oid = 2;
+    told.name = slice_of("w");
+    struct row_map rows;
+    row_map_init(&rows, &mapping, "sink", NULL);
+    const struct relation *first = map_one(&rows, &before);
+    for (uint32_t count = 1; count <= COLUMNS; count++) {
+        const struct relation *defined = NULL;
+        told.column_count = count; /* at the same address */
+        cr_assert(row_map_define(&rows, &told, &defined, &err), "%s", err.text);
+        cr_assert_eq(defined->column_count, count);
+    }
+    const struct relation *second = map_one(&rows, &after);
+    cr_assert_neq(first, second);
+    cr_assert_eq(first->column_count, 2);
+    cr_assert_eq(second->column_count, 3);
+    row_map_release(&rows);
+}
+
 /* ---- names ---- */
 
 static void assert_named(const char *match, const char *to, const char *schema, const char *table,
