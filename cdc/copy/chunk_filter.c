@@ -413,6 +413,11 @@ static bool truncate_applies(struct chunk_filter *filter, const struct map_table
                                      : empty_chunks(filter, table, err);
 }
 
+static void note_kept(struct chunk_filter *filter, const struct change *change,
+                      const struct map_table *table) {
+    filter->kept_lsns[table - filter->map->tables] = change->transaction->commit_lsn;
+}
+
 static bool take_truncate(struct chunk_filter *filter, const struct change *change,
                           const struct map_chunk **ret_awaited, struct error *err) {
     const struct relation **relations =
@@ -434,6 +439,8 @@ static bool take_truncate(struct chunk_filter *filter, const struct change *chan
             return false;
         if (applies)
             relations[count++] = change->relations[i];
+        if (applies && table != NULL)
+            note_kept(filter, change, table);
         if (*ret_awaited != NULL)
             return true;
     }
@@ -520,7 +527,7 @@ static bool take_one(struct chunk_filter *filter, const struct change *change,
         if (!take_row(filter, change, ret_awaited, err))
             return false;
         if (filter->kept_count > before && filter->table != NULL)
-            filter->kept_lsns[filter->table - filter->map->tables] = change->transaction->commit_lsn;
+            note_kept(filter, change, filter->table);
         return true;
     }
     if (change->kind == CHANGE_TRUNCATE)

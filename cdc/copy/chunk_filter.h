@@ -47,7 +47,7 @@ struct chunk_filter {
     const struct change *expected;
     size_t expected_count;
     uint32_t *places; /* index of a chunk in its table */
-    /* of each table of the map: where the transaction of its last kept row commits; 0: none */
+    /* of each table of the map, as chunk_filter_kept_lsn says it */
     lsn_t *kept_lsns;
     /* Where the key's first column is, in the definition that was used last. */
     const struct relation *relation;
@@ -70,7 +70,7 @@ void chunk_filter_free(struct chunk_filter *filter);
 MUST_CHECK bool chunk_filter_take(struct chunk_filter *filter, const struct change *changes, size_t count,
                                   size_t *ret_taken, const struct map_chunk **ret_awaited, struct error *err);
 
-/* Where the transaction of the last row of the table commits that was kept; 0: there was none. */
+/* Where the last transaction commits of which a row or a TRUNCATE of the table was kept; 0: there is none. */
 lsn_t chunk_filter_kept_lsn(const struct chunk_filter *filter, oid_t oid);
 
 /* The keys of a change that only the source can order; table is NULL when there are none. */

@@ -290,6 +290,19 @@ static void apply(struct world *world, const struct change *changes, size_t coun
     }
 }
 
+/* Each change that is kept brings a definition of its table, so that no older one is told after it. */
+static void assert_noted(const struct world *world) {
+    for (size_t i = 0; i < world->filter->kept_count; i++) {
+        const struct change *change = &world->filter->kept[i];
+        if (change_is_row(change))
+            cr_assert_geq(chunk_filter_kept_lsn(world->filter, change->relation->oid),
+                          change->transaction->commit_lsn);
+        for (uint32_t k = 0; change->kind == CHANGE_TRUNCATE && k < change->relation_count; k++)
+            cr_assert_geq(chunk_filter_kept_lsn(world->filter, change->relations[k]->oid),
+                          change->transaction->commit_lsn);
+    }
+}
+
 static void take_part(struct world *world, const struct change *changes, size_t count) {
     size_t whole = count;
     while (whole > 0 && changes[whole - 1].kind != CHANGE_COMMIT)
@@ -342,6 +355,7 @@ static void step_runner(struct world *world) {
         if (world->filter != NULL) {
             cr_assert(chunk_filter_take(world->filter, changes, count, &taken, &awaited, &err), "%s",
                       err.text);
+            assert_noted(world);
             take_part(world, world->filter->kept, world->filter->kept_count);
         } else {
             take_part(world, changes, count);
