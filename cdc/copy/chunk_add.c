@@ -12,6 +12,7 @@
 #include "cdc/copy/chunk_plan.h"
 #include "cdc/copy/chunk_where.h"
 #include "cdc/copy/copiers.h"
+#include "cdc/copy/lost_table.h"
 #include "cdc/source/uncopied.h"
 #include "sinks/mapping/mapped_tables.h"
 
@@ -73,6 +74,16 @@ static bool is_chosen(const struct adding *adding, const struct chunk_plan *pres
            (!adding->is_relayed || adding->add->replaces || is_unsent(adding->add, oid));
 }
 
+/* The copy makes it anew. Of a part of its rows no copy is wanted then. */
+static bool forget_lost(const struct adding *adding, const struct chunk_plan *present,
+                        const struct table *table, bool *ret_lost, struct error *err) {
+    const struct chunk_add *add = adding->add;
+    *ret_lost = false;
+    return !chunk_plan_has(present, table->oid) || adding->is_relayed || !add->replaces ||
+           add->where_sql != NULL ||
+           lost_table_forget(adding->sink, adding->handle, table, add->stop, ret_lost, err);
+}
+
 static bool choose_tables(struct adding *adding, struct error *err) {
     const struct table_list *list = &adding->add->tables;
     struct chunk_plan present = {0};
@@ -87,11 +98,15 @@ static bool choose_tables(struct adding *adding, struct error *err) {
     adding->tables = arena_alloc(&adding->arena, (list->count + 1) * sizeof *adding->tables);
     if (adding->tables == NULL)
         return error_no_memory(err);
-    for (size_t i = 0; i < list->count; i++)
-        if (is_chosen(adding, &present, list->tables[i].oid))
+    for (size_t i = 0; i < list->count; i++) {
+        bool is_lost = false;
+        if (!forget_lost(adding, &present, &list->tables[i], &is_lost, err))
+            return false;
+        if (is_lost || is_chosen(adding, &present, list->tables[i].oid))
             adding->tables[adding->count++] = list->tables[i];
         else if (chunk_plan_has(&present, list->tables[i].oid) && adding->add->left_out != NULL)
             adding->add->left_out(adding->sink, &list->tables[i]);
+    }
     return true;
 }
 
