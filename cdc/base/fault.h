@@ -4,7 +4,8 @@
  *
  * PGCDC_FAULT="name" kills the process (SIGKILL) at its first visit to FAULT_POINT(name),
  * PGCDC_FAULT="name:7" at the seventh. "name:stop" stops the process there (SIGSTOP) until the test sends
- * SIGCONT, "name:stop:7" at the seventh visit. Built in only with -Dfault_points=true; otherwise a point is nothing. The fault tests find all
+ * SIGCONT, "name:stop:7" at the seventh. Built in only with -Dfault_points=true; otherwise a point is
+ * nothing. The fault tests find all
  * points with `grep -rhoE 'FAULT_POINT\("[^"]+"' cdc sinks`.
  *
  * PGCDC_FAULT="name:hang": from the first visit on, the thread that is there does nothing any more.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lost_table.h - a table that is being copied, and that its sink has no more: an operator has dropped it. What
- * its plan calls copied is gone with it.
+ * lost_table.h - a table that is being copied, and that its sink has no more: an operator has dropped it.
+ * What its plan calls copied is gone with it.
  */
 #pragma once
 

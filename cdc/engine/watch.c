@@ -9,6 +9,7 @@
 #include "cdc/engine/watch.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -36,7 +37,7 @@ static bool is_stopped(const struct watch *watch) {
     return atomic_load(&watch->stop);
 }
 
-/* True when the next check is due; doubts: the last check found a fault. */
+/* True when the next check is due; doubts: the last check found what a second one is to confirm. */
 static bool wait_turn(struct watch *watch, bool doubts) {
     const int64_t since_ms = clock_now_ms();
     bool is_soon = doubts;
@@ -58,19 +59,30 @@ static void watch_say(struct watch *watch, const char *warning) {
     memcpy(watch->warned, warning, SCOPE_WARNING_MAX);
 }
 
-/* The stream is silent until those standbys have the changes; nothing else would say why. */
+/*
+ * The stream is silent until those standbys have the changes; nothing else would say why. A busy server waits
+ * for each of them all the time, for a moment. So it is said when two checks find the same: the text has how
+ * far each has confirmed.
+ */
 static bool say_waits(struct watch *watch, struct session *session, struct error *err) {
     struct buffer waits AUTO(buffer_release) = {.bytes_max = WAITS_BYTES_MAX};
     if (!failover_read_waits(session, watch->config->source.slot, &waits, err))
         return false;
-    if (waits.size > 0 && !watch->says_waits)
+    const char *text = buffer_text(&waits);
+    if (text == NULL)
+        return error_no_memory(err);
+    const bool is_stuck =
+        text[0] != '\0' && strncmp(text, watch->awaited, sizeof watch->awaited - 1) == 0;
+    watch->looks_again = text[0] != '\0' && watch->awaited[0] == '\0';
+    if (is_stuck && !watch->says_waits)
         log_line(LOG_STANDBYS_AWAITED,
                  "the source sends nothing until the standbys of synchronized_standby_slots have it: %s",
-                 buffer_text(&waits));
-    if (waits.size == 0 && watch->says_waits)
+                 text);
+    if (text[0] == '\0' && watch->says_waits)
         log_line(LOG_STANDBYS_CONFIRMED,
                  "the standbys of synchronized_standby_slots have confirmed; the source sends");
-    watch->says_waits = waits.size > 0;
+    watch->says_waits = text[0] != '\0' && (watch->says_waits || is_stuck);
+    snprintf(watch->awaited, sizeof watch->awaited, "%s", text);
     return true;
 }
 
@@ -198,7 +210,7 @@ static bool watch_look(struct watch *watch, struct error *err) {
 static void *watch_main(void *argument) {
     struct watch *watch = argument;
     bool doubts = false;
-    while (wait_turn(watch, doubts)) {
+    while (wait_turn(watch, doubts || watch->looks_again)) {
         struct error error = {0};
         bool good = watch_look(watch, &error);
         if (!good && doubts) {

@@ -42,7 +42,9 @@ struct watch {
     struct xid_snapshot looked;        /* for that: no table was new then; xmax 0: see NAME.published */
     const PGresult *sent;              /* scope_read_announced at the start of the stream */
     char *warned;    /* SCOPE_WARNING_MAX bytes: the last warning, so that it is logged once */
-    bool says_waits; /* the log says that the server waits for standbys */
+    char awaited[256]; /* standbys for which the server waited at the last check, or "" */
+    bool looks_again;  /* it did not before */
+    bool says_waits;   /* the log says that it waits for them */
     int event_fd;    /* an eventfd for the supervisor; not owned */
     int wake_fd;     /* an eventfd: check soon, or stop */
     atomic_bool stop;
