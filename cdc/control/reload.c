@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cdc/base/log.h"
+#include "cdc/base/visible.h"
 
 enum { WORDS_MAX = 4096, VALUE_SHOWN_MAX = 80 };
 
@@ -18,12 +19,13 @@ struct changes {
 };
 
 static void put_value(struct buffer *words, const struct config_difference *difference, const char *value) {
+    char shown[VALUE_SHOWN_MAX + 1];
     if (value == NULL)
         buffer_append_text(words, "not set");
     else if (!difference->is_shown)
         buffer_append_text(words, "a value that is not shown");
     else
-        buffer_printf(words, "%.*s", VALUE_SHOWN_MAX, value);
+        buffer_append(words, shown, visible_write(shown, sizeof shown, slice_of(value)));
 }
 
 static void note_difference(const struct config_difference *difference, void *context) {

@@ -30,6 +30,13 @@ static bool is_about(const struct pauses *pauses, const struct request *request,
     return request->sink[0] == '\0' || strcmp(request->sink, pauses->config->sinks[sink].sink.name) == 0;
 }
 
+static bool is_known(const struct pauses *pauses, const struct request *request) {
+    for (size_t i = 0; i < pauses->count; i++)
+        if (is_about(pauses, request, i))
+            return true;
+    return false;
+}
+
 static bool pause_by_signal(struct pause *pause, const struct request *request,
                             const struct batch_signal *signal, struct error *err) {
     struct pauses *pauses = pause->all;
@@ -72,14 +79,20 @@ static bool obey_signal(struct pause *pause, const struct request *request, cons
     return true;
 }
 
+static bool read_signal(const struct pauses *pauses, const struct batch_signal *signal,
+                        struct request *ret_request, struct error *err) {
+    if (signal->commit_lsn == 0)
+        return error_set(err, ERROR_PROTOCOL,
+                         "it is not transactional: pg_logical_emit_message(true, …)");
+    return request_parse(signal->text, ret_request, err) &&
+           (is_known(pauses, ret_request) ||
+            error_set(err, ERROR_PROTOCOL, "the pipeline has no sink of the name that it asks for"));
+}
+
 bool signals_obey(struct pause *pause, const struct batch_signal *signal, struct error *err) {
     struct request request;
     struct error wrong = {0};
-    const bool is_good =
-        signal->commit_lsn != 0
-            ? request_parse(signal->text, &request, &wrong)
-            : error_set(&wrong, ERROR_PROTOCOL, "it is not transactional: pg_logical_emit_message(true, …)");
-    if (!is_good) {
+    if (!read_signal(pause->all, signal, &request, &wrong)) {
         if (is_first_there(pause->all, signal))
             log_line(LOG_SIGNAL_IGNORED, "the message at %s with prefix pgcdc is ignored: %s",
                      lsn_format(signal->lsn).text, wrong.text);

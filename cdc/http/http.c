@@ -25,6 +25,15 @@ static bool start_all(struct http *http, const struct config *config, const stru
     return server_start(&http->server, &http->pages, fd, err);
 }
 
+/* Both views know them: that of a request, and that of the events. */
+static void show_operator(struct pages *pages, struct pauses *pauses, const atomic_llong *stalled_ms) {
+    struct view *const views[] = {&pages->view, &pages->event_view};
+    for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) {
+        views[i]->pauses = pauses;
+        views[i]->stalled_now_ms = stalled_ms;
+    }
+}
+
 bool http_start(const struct config *config, const struct lives *lives, struct pauses *pauses,
                 const atomic_llong *stalled_ms, struct http **ret_http, struct error *err) {
     int fd = -1;
@@ -38,8 +47,7 @@ bool http_start(const struct config *config, const struct lives *lives, struct p
         close(fd);
         return error_no_memory(err);
     }
-    http->pages.view.pauses = pauses;
-    http->pages.view.stalled_now_ms = stalled_ms;
+    show_operator(&http->pages, pauses, stalled_ms);
     if (!start_all(http, config, lives, fd, err)) {
         http_end(http);
         return false;
