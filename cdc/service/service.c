@@ -130,24 +130,3 @@ void service_end(struct service *service) {
     free(service->parts);
     service->parts = NULL;
 }
-
-/* ---- a reload ---- */
-
-/* Of another thread than the service's, so with a socket of its own. */
-static void tell_once(const char *message) {
-    struct notify notify = {.fd = -1};
-    struct error err = {0};
-    if (service_is_wanted() &&
-        (!notify_open(&notify, getenv("NOTIFY_SOCKET"), &err) || !notify_send(&notify, message, &err)))
-        log_about(LOG_SERVICE_NOT_TOLD, &(struct log_subject){.error = &err},
-                  "the service manager is not told: %s", err.text);
-    notify_close(&notify);
-}
-
-void service_reload_begins(void) {
-    tell_once("RELOADING=1");
-}
-
-void service_reload_ends(void) {
-    tell_once("READY=1");
-}

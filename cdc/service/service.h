@@ -37,7 +37,3 @@ MUST_CHECK bool service_start(struct service *service, const struct lives *lives
 
 /* Says that it is stopping, if it has not. Accepts one that was not started. */
 void service_end(struct service *service);
-
-/* Around reading the configuration again, by the thread that does it. Without a service nothing. */
-void service_reload_begins(void);
-void service_reload_ends(void);
