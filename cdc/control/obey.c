@@ -10,7 +10,6 @@
 #include "cdc/base/exit_code.h"
 #include "cdc/base/json_writer.h"
 #include "cdc/base/log.h"
-#include "cdc/base/visible.h"
 #include "cdc/control/reload.h"
 #include "cdc/engine/request.h"
 
@@ -98,13 +97,6 @@ void console_obey_reload(struct console *console, const char *by) {
 
 /* ---- the answer ---- */
 
-/* A path, a server's message or a text that was cut may be no UTF-8. */
-static void put_shown(struct json_writer *json, const char *key, const char *text) {
-    char shown[OBEY_WORDS_MAX];
-    visible_write(shown, sizeof shown, slice_of(text));
-    json_put_field(json, key, shown);
-}
-
 static void put_paused(struct json_writer *json, struct console *console, size_t sink) {
     const struct pause_facts facts = pauses_look(&console->pauses, sink);
     const struct pause *pause = &console->pauses.sinks[sink];
@@ -114,7 +106,7 @@ static void put_paused(struct json_writer *json, struct console *console, size_t
     yajl_gen_map_open(json->generator);
     json_put_field(json, "sink", console->config->sinks[sink].sink.name);
     json_put_number(json, "since_us", facts.since_us);
-    put_shown(json, "by", facts.by);
+    json_put_field(json, "by", facts.by);
     json_put_key(json, "held");
     yajl_gen_bool(json->generator, is_held);
     json_put_lsn(json, "at", is_held ? atomic_load(&pause->held_lsn) : 0);
@@ -125,7 +117,7 @@ static void put_good(struct json_writer *json, struct console *console, struct b
     const char *text = words->size > 0 ? buffer_text(words) : "";
     json_put_key(json, "ok");
     yajl_gen_bool(json->generator, true);
-    put_shown(json, "words", text != NULL ? text : "");
+    json_put_field(json, "words", text != NULL ? text : "");
     json_put_field(json, "log_level", log_level_name(log_level()));
     json_put_key(json, "paused");
     yajl_gen_array_open(json->generator);
@@ -137,8 +129,8 @@ static void put_good(struct json_writer *json, struct console *console, struct b
 static void put_bad(struct json_writer *json, const struct error *error) {
     json_put_key(json, "ok");
     yajl_gen_bool(json->generator, false);
-    put_shown(json, "error", error->text);
-    put_shown(json, "remedy", error->remedy);
+    json_put_field(json, "error", error->text);
+    json_put_field(json, "remedy", error->remedy);
     json_put_number(json, "exit_code", exit_code_of(error));
 }
 

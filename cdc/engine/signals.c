@@ -82,8 +82,7 @@ static bool obey_signal(struct pause *pause, const struct request *request, cons
 static bool read_signal(const struct pauses *pauses, const struct batch_signal *signal,
                         struct request *ret_request, struct error *err) {
     if (signal->commit_lsn == 0)
-        return error_set(err, ERROR_PROTOCOL,
-                         "it is not transactional: pg_logical_emit_message(true, …)");
+        return error_set(err, ERROR_PROTOCOL, "it is not transactional: pg_logical_emit_message(true, …)");
     return request_parse(signal->text, ret_request, err) &&
            (is_known(pauses, ret_request) ||
             error_set(err, ERROR_PROTOCOL, "the pipeline has no sink of the name that it asks for"));

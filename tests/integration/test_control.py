@@ -284,8 +284,9 @@ def test_reload_refuses_as_a_whole(pipeline):
     said = command(pipeline, "reload", code=3)
     assert "source.slot (from not set to another)" in said and "sinks[0].dsn (from a value that is not shown" in said
     assert "restart" in said and "geheim" not in said and "visible" not in said
-    pipeline.source_configuration["publications"] = ["a" * 59, "\u00e4" * 30]  # shown in part, and not cut within a letter
-    assert "to " + "a" * 59 + ", \u00e4" in command(pipeline, "reload", code=3)
+    pipeline.source_configuration["publications"] = ["a" * 59, "\u00e4" * 30]
+    said = command(pipeline, "reload", code=3)
+    assert "to " + "a" * 59 + ", \u00e4" in said and "\\xc3" not in said, "a value is cut within a letter"
     del pipeline.source_configuration["publications"]
     pipeline.sink_configuration["visible"] = "nonsense"
     assert "visible" in command(pipeline, "reload", code=2)
