@@ -233,6 +233,7 @@ def is_watched(port):
         return connection.recv(12).endswith(b"200")
 
 
+@pytest.mark.long
 def test_a_watcher_that_reads_nothing_is_dropped_and_holds_up_nothing(pipeline, served):
     """Its window is small, so the server's socket is soon full."""
     pipeline.execute_both(";".join(f"create table a_rather_long_name_for_a_table_of_this_test_{i} (id int primary key)" for i in range(250)))
